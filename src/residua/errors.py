@@ -1,0 +1,218 @@
+"""Every error and warning that Residua raises on purpose.
+
+::
+
+    ResiduaError
+    ├── InputError (ValueError)            the pictures that were given
+    │   ├── EmptySource                    nothing there to read
+    │   ├── NoReadableImage                files, but not one of them decodes
+    │   ├── TooFewImages                   fewer than the step needs
+    │   ├── IdenticalImages                nothing to learn: all pictures are equal
+    │   ├── BadArray                       shape, type, NaN or range of an array
+    │   ├── BadLabels                      labels or classes that do not fit the pictures
+    │   └── ImageError                     one picture; becomes an error row in a batch
+    │       ├── UnreadableFile             missing, a dangling link, no permission
+    │       ├── NotAnImage                 the content is of no format that Pillow knows
+    │       ├── DamagedImage               truncated or corrupt
+    │       ├── ImageTooLarge              more pixels than the limit: a decompression bomb
+    │       └── UnsupportedImage           a mode or depth that has no reading as a picture
+    ├── DatasetError                       the registered data sets
+    │   ├── UnknownDataset (ValueError)
+    │   ├── DatasetUnavailable             not on disk and no mirror answers
+    │   └── DatasetCorrupt                 content that is not the published one
+    ├── ConfigurationError (ValueError)    a parameter outside its range
+    │   └── UnknownName                    no such model, rule, map …; the nearest are offered
+    ├── TrainingError
+    │   ├── TrainingDiverged               the loss became NaN or infinite
+    │   ├── NothingLearned                 no better than predicting the mean picture, twice
+    │   └── CannotResume                   no checkpoint, or one of another fit
+    ├── BundleError                        the saved model
+    │   ├── BundleNotFound
+    │   ├── NotABundle                     a folder or file of another kind
+    │   ├── BundleIncomplete               a file of it is missing or cut short
+    │   ├── BundleAltered                  a file's checksum differs
+    │   └── BundleTooNew                   written by a later schema
+    ├── OutputError                        a result that could not be written
+    └── MissingExtra (ImportError)         an optional dependency; names the extra to install
+
+    ResiduaWarning (UserWarning)
+    ├── SkippedImages                      unreadable pictures left out of a fit
+    ├── WorseThanPCA                       a linear code of the same size rebuilds better
+    ├── NoBottleneck                       the code is not smaller than the picture
+    └── Restarted                          a first training learned nothing; a new seed is tried
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class ResiduaError(Exception):
+    """Base of every error that Residua raises on purpose."""
+
+
+class InputError(ResiduaError, ValueError):
+    """The pictures that were given cannot be used as they are."""
+
+
+class EmptySource(InputError):
+    """There is nothing to read: an empty folder, list or array."""
+
+
+class NoReadableImage(InputError):
+    """There are files, but not one of them decodes to a picture."""
+
+
+class TooFewImages(InputError):
+    """Fewer pictures than the step needs."""
+
+
+class IdenticalImages(InputError):
+    """All pictures are equal, so there is nothing to learn."""
+
+
+class BadArray(InputError):
+    """An array whose shape, type or values are not those of pictures."""
+
+
+class BadLabels(InputError):
+    """Labels or classes that do not fit the pictures."""
+
+
+class ImageError(InputError):
+    """One picture that cannot be read; in a batch it becomes a row with this error."""
+
+
+class UnreadableFile(ImageError):
+    """A file that is missing, behind a dangling link, or without permission to read."""
+
+
+class NotAnImage(ImageError):
+    """A file whose content is of no format that Pillow knows."""
+
+
+class DamagedImage(ImageError):
+    """A picture that is truncated or corrupt."""
+
+
+class ImageTooLarge(ImageError):
+    """A picture of more pixels than the limit, as decompression bombs have."""
+
+
+class UnsupportedImage(ImageError):
+    """A picture whose mode or depth has no reading as grey or colour."""
+
+
+class DatasetError(ResiduaError):
+    """A registered data set cannot be had."""
+
+
+class UnknownDataset(DatasetError, ValueError):
+    """No data set is registered under this name."""
+
+
+class DatasetUnavailable(DatasetError):
+    """The data set is not on disk and no mirror answers."""
+
+
+class DatasetCorrupt(DatasetError):
+    """The data set's content is not the published one."""
+
+
+class ConfigurationError(ResiduaError, ValueError):
+    """A parameter outside its range, or parameters that contradict each other."""
+
+
+class UnknownName(ConfigurationError):
+    """No model, rule, error map … is registered under this name."""
+
+    @classmethod
+    def among(cls, kind: str, name: str, known: Iterable[str]) -> UnknownName:
+        """Build the error for ``name``, offering the nearest of the ``known`` names."""
+        return cls(f"no {kind} is called {name!r}; {nearest_names(name, known)}")
+
+
+class TrainingError(ResiduaError):
+    """Training did not end in a usable model."""
+
+
+class TrainingDiverged(TrainingError):
+    """The loss became NaN or infinite."""
+
+
+class NothingLearned(TrainingError):
+    """The network rebuilds no better than the mean picture does, from two seeds."""
+
+
+class CannotResume(TrainingError):
+    """There is no checkpoint to go on from, or it belongs to another fit."""
+
+
+class BundleError(ResiduaError):
+    """A saved model cannot be used."""
+
+
+class BundleNotFound(BundleError):
+    """Nothing lies at the bundle's path."""
+
+
+class NotABundle(BundleError):
+    """What lies at the path is not a saved Residua model."""
+
+
+class BundleIncomplete(BundleError):
+    """A file of the bundle is missing or cut short."""
+
+
+class BundleAltered(BundleError):
+    """A file of the bundle is not the one that was saved."""
+
+
+class BundleTooNew(BundleError):
+    """The bundle was written by a later version of the schema."""
+
+
+class OutputError(ResiduaError):
+    """A result could not be written."""
+
+
+class MissingExtra(ResiduaError, ImportError):
+    """An optional dependency is not installed."""
+
+    @classmethod
+    def of(cls, module: str, extra: str) -> MissingExtra:
+        """Build the error for ``module``, which the optional ``extra`` brings."""
+        return cls(
+            f"this needs {module!r}, which is not installed; "
+            f"install it with: pip install 'residua[{extra}]'"
+        )
+
+
+class ResiduaWarning(UserWarning):
+    """Base of every warning that Residua gives."""
+
+
+class SkippedImages(ResiduaWarning):
+    """Unreadable pictures were left out of a fit."""
+
+
+class WorseThanPCA(ResiduaWarning):
+    """A linear code (PCA) of the same size rebuilds held-out pictures better."""
+
+
+class NoBottleneck(ResiduaWarning):
+    """The code has at least as many numbers as the picture, so a copy is possible."""
+
+
+class Restarted(ResiduaWarning):
+    """A first training learned nothing and is repeated from a new seed."""
+
+
+def nearest_names(name: str, known: Iterable[str]) -> str:
+    """Say which of the ``known`` names are nearest to ``name``, or list them all."""
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    if near:
+        return "did you mean " + " or ".join(repr(n) for n in near) + "?"
+    return "known are " + ", ".join(repr(n) for n in names)

@@ -205,6 +205,10 @@ class NoBottleneck(ResiduaWarning):
     """The code has at least as many numbers as the picture, so a copy is possible."""
 
 
+class LearnedNothing(ResiduaWarning):
+    """The network rebuilds no better than the mean picture, and the caller tolerates it."""
+
+
 class Restarted(ResiduaWarning):
     """A first training learned nothing and is repeated from a new seed."""
 

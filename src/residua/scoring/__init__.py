@@ -1,1 +1,1 @@
-
+"""From reconstruction to verdict: error maps, reductions, threshold rules."""

@@ -1,0 +1,327 @@
+"""The saved model: a folder of JSON, safetensors and ONNX that runs no code when it is read.
+
+::
+
+    NAME.residua/
+        residua.json          the manifest: everything but the numbers
+        weights.safetensors   the network's weights
+        model.onnx            uint8 pixels to score, error map, reconstruction and code
+        calibration.npz       scores of the held-out normal pictures
+        SHA256SUMS            of all files above, as sha256sum writes them
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from residua.errors import (
+    BundleAltered,
+    BundleIncomplete,
+    BundleNotFound,
+    BundleTooNew,
+    NotABundle,
+    OutputError,
+)
+from residua.images.preprocess import InputSpec
+from residua.scoring.thresholds import Threshold
+from residua.settings import FitSettings
+from residua.training.config import EpochRecord, FitChecks, TrainingConfig
+
+SCHEMA_VERSION = 1
+MANIFEST = "residua.json"
+WEIGHTS = "weights.safetensors"
+GRAPH = "model.onnx"
+CALIBRATION = "calibration.npz"
+CHECKSUMS = "SHA256SUMS"
+_FILES = (MANIFEST, WEIGHTS, GRAPH, CALIBRATION)
+_MAX_MANIFEST = 16_000_000
+
+
+class ModelRecord(BaseModel):
+    """The network of a bundle."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    """Name in the registry of networks."""
+    latent_dim: int
+    """Numbers in the code."""
+    loss: str
+    """Training loss."""
+    parameters: int
+    """Number of trained weights."""
+
+
+class DataRecord(BaseModel):
+    """The pictures on which a bundle was fitted."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    training: int
+    """Pictures that the weights were fitted on."""
+    validation: int
+    """Pictures that the best epoch was chosen on."""
+    calibration: int
+    """Pictures that the threshold was fitted on."""
+    skipped: int
+    """Pictures that could not be read."""
+    fingerprint: str
+    """SHA-256 of all decoded pixels."""
+
+
+class Manifest(BaseModel):
+    """Everything about a saved model but its numbers: the content of ``residua.json``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal["residua"] = "residua"
+    schema_version: int = SCHEMA_VERSION
+    created: datetime
+    versions: dict[str, str]
+    """Packages that took part, with their versions."""
+    input: InputSpec
+    """The shape and range to which pictures are brought."""
+    model: ModelRecord
+    """The network."""
+    settings: FitSettings
+    """What the fit was told."""
+    training: TrainingConfig
+    """What the training run made of it."""
+    seed: int
+    """The seed that led to these weights."""
+    interrupted: bool
+    """Whether training was ended by Ctrl-C."""
+    threshold: Threshold
+    """The limits of the verdict."""
+    calibration_quantiles: dict[str, float]
+    """Quantiles of the calibration scores."""
+    map_ceiling: float
+    """99.9 % of the pixels of held-out normal error maps lie below: full scale of heat maps."""
+    data: DataRecord
+    """The pictures it was fitted on."""
+    n_features: int | None
+    """Columns of the table it was fitted on; None: pictures."""
+    history: list[EpochRecord]
+    """One record an epoch."""
+    checks: FitChecks
+    """The network's error beside those of simple predictors."""
+
+
+class Bundle(BaseModel):
+    """A bundle on disk, its files verified."""
+
+    model_config = ConfigDict(frozen=True)
+
+    path: Path
+    manifest: Manifest
+
+    @property
+    def graph(self) -> Path:
+        """The ONNX file."""
+        return self.path / GRAPH
+
+    @property
+    def weights(self) -> Path:
+        """The safetensors file."""
+        return self.path / WEIGHTS
+
+    def calibration_scores(self) -> NDArray[np.float64]:
+        """Return the scores of the calibration pictures (n,), in no order."""
+        path = self.path / CALIBRATION
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                scores: NDArray[np.float64] = arrays["scores"]
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            raise BundleAltered(f"{path} holds no calibration scores: {error}") from error
+        return scores
+
+
+def write_bundle(
+    path: str | os.PathLike[str],
+    manifest: Manifest,
+    *,
+    weights: Mapping[str, NDArray[Any]],
+    graph: bytes,
+    calibration_scores: NDArray[np.float64],
+) -> Path:
+    """Write a bundle beside its final name, then rename it.
+
+    A bundle of that name is replaced. Whatever goes wrong, under the final name lies the old
+    bundle or the new one, whole.
+
+    Parameters
+    ----------
+    path : path-like
+        The bundle's folder, by custom ``NAME.residua``.
+    manifest : Manifest
+    weights : mapping of str to ndarray
+        The network's state.
+    graph : bytes
+        The ONNX graph.
+    calibration_scores : ndarray of shape (n,), float64
+
+    Raises
+    ------
+    OutputError
+        The folder cannot be written, or something that is no bundle lies there.
+    """
+    from safetensors.numpy import save_file
+
+    final = Path(path)
+    check_writable(final)
+    with _writing(final) as beside:
+        save_file(dict(weights), beside / WEIGHTS)
+        (beside / GRAPH).write_bytes(graph)
+        np.savez(beside / CALIBRATION, scores=calibration_scores)
+        text = json.dumps(manifest.model_dump(mode="json"), indent=2, allow_nan=False)
+        (beside / MANIFEST).write_text(text + "\n", encoding="utf-8")
+        sums = [f"{_sha256(beside / name)}  {name}\n" for name in _FILES]
+        (beside / CHECKSUMS).write_text("".join(sums), encoding="ascii")
+        _flush_to_disk(beside)
+    return final
+
+
+def open_bundle(path: str | os.PathLike[str]) -> Bundle:
+    """Open a bundle and verify every file of it.
+
+    Raises
+    ------
+    BundleNotFound, NotABundle, BundleIncomplete, BundleAltered, BundleTooNew
+        By name of what is wrong.
+    """
+    folder = Path(path)
+    if not folder.exists():
+        raise BundleNotFound(f"there is no bundle at {folder}; make one with: residua fit")
+    if not folder.is_dir() or not (folder / CHECKSUMS).is_file() | (folder / MANIFEST).is_file():
+        raise NotABundle(
+            f"{folder} is not a Residua bundle, which is a folder with {MANIFEST} in it"
+        )
+    missing = [name for name in (*_FILES, CHECKSUMS) if not (folder / name).is_file()]
+    if missing:
+        raise BundleIncomplete(
+            f"{folder} lacks {', '.join(missing)}; copy the whole folder again, or fit anew"
+        )
+    manifest = _read_manifest(folder)
+    sums = _read_checksums(folder)
+    for name in _FILES:
+        if _sha256(folder / name) != sums.get(name):
+            raise BundleAltered(
+                f"{folder / name} is not the file that was saved: its SHA-256 differs from the "
+                f"one in {CHECKSUMS} (altered or cut short); copy the bundle again, or fit anew"
+            )
+    return Bundle(path=folder, manifest=_validated(folder, manifest))
+
+
+def check_writable(path: Path) -> None:
+    """Refuse, before any work is done, a place where no bundle can be written.
+
+    Raises
+    ------
+    OutputError
+        The parent folder is missing or read-only, or something that is no bundle lies there.
+    """
+    parent = path.absolute().parent
+    if path.is_symlink() or (path.exists() and not (path / MANIFEST).is_file()):
+        raise OutputError(f"{path} exists and is not a Residua bundle; choose another name")
+    if not parent.is_dir():
+        raise OutputError(f"the folder {parent} does not exist; make it first: mkdir -p {parent}")
+    try:
+        with tempfile.TemporaryFile(dir=parent):
+            pass
+    except OSError as error:
+        raise OutputError(f"nothing can be written in {parent}: {error.strerror}") from error
+
+
+@contextlib.contextmanager
+def _writing(final: Path) -> Iterator[Path]:
+    """Yield a sibling folder that becomes ``final`` when the block ends without an error."""
+    parent = final.absolute().parent
+    try:
+        beside = Path(tempfile.mkdtemp(prefix=f".{final.name}.", dir=parent))
+        beside.chmod(0o755)
+        try:
+            yield beside
+            _replace(beside, final)
+        finally:
+            shutil.rmtree(beside, ignore_errors=True)
+    except OSError as error:
+        raise OutputError(f"the bundle {final} cannot be written: {error.strerror}") from error
+
+
+def _replace(beside: Path, final: Path) -> None:
+    if not final.exists():
+        beside.rename(final)
+        return
+    # A folder cannot be renamed onto a full one, so the old one steps aside first.
+    aside = Path(tempfile.mkdtemp(prefix=f".{final.name}.old.", dir=final.absolute().parent))
+    final.rename(aside / final.name)
+    try:
+        beside.rename(final)
+    except OSError:
+        (aside / final.name).rename(final)
+        raise
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _flush_to_disk(folder: Path) -> None:
+    for written in folder.iterdir():
+        with written.open("rb") as file:
+            os.fsync(file.fileno())
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    path = folder / MANIFEST
+    if path.stat().st_size > _MAX_MANIFEST:
+        raise NotABundle(f"{path} has {path.stat().st_size:,} bytes; a manifest has far fewer")
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise BundleAltered(f"{path} is not readable as JSON: {error}") from error
+    if not isinstance(manifest, dict) or manifest.get("format") != "residua":
+        raise NotABundle(f"{path} is not the manifest of a Residua bundle")
+    version = manifest.get("schema_version")
+    if type(version) is not int or version < 1:
+        raise NotABundle(f"{path} has no schema version that Residua knows: {version!r}")
+    if version > SCHEMA_VERSION:
+        raise BundleTooNew(
+            f"{folder} has schema version {version} and this Residua reads up to "
+            f"{SCHEMA_VERSION}; upgrade with: pip install -U residua"
+        )
+    return manifest
+
+
+def _validated(folder: Path, manifest: dict[str, Any]) -> Manifest:
+    try:
+        return Manifest.model_validate(manifest)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise NotABundle(f"{folder / MANIFEST}: {where}: {first['msg']}") from error
+
+
+def _read_checksums(folder: Path) -> dict[str, str]:
+    sums: dict[str, str] = {}
+    for line in (folder / CHECKSUMS).read_text(encoding="ascii", errors="replace").splitlines():
+        digest, _, name = line.partition("  ")
+        sums[name] = digest
+    return sums
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

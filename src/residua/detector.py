@@ -1,0 +1,455 @@
+"""AutoencoderDetector: pictures in, verdicts out, as a scikit-learn outlier detector."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from importlib.metadata import version
+from math import isqrt
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from rich.console import Console
+from sklearn.base import BaseEstimator, OutlierMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from residua.bundle import Bundle, Manifest, ModelRecord, open_bundle, write_bundle
+from residua.errors import BadArray, BundleAltered
+from residua.export import ScoringGraph, to_onnx
+from residua.fitting import FitOutcome, fit_network
+from residua.images.resolve import resolve_source
+from residua.images.source import ArraySource, Batch, ImageSource
+from residua.models import build_model
+from residua.scoring.errors import ImageScore
+from residua.scoring.thresholds import ThresholdRule
+from residua.scoring.verdicts import (
+    ScoredBatch,
+    Verdict,
+    batch_size_for,
+    scored_batches,
+    verdicts_of,
+)
+from residua.settings import FitSettings
+
+
+class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # untyped bases
+    """Finds the pictures that a convolutional autoencoder, fitted on trusted ones, cannot rebuild.
+
+    Parameters
+    ----------
+    model : str, default="conv"
+        Network, a name from `residua.models.MODELS`.
+    latent_dim : int or None, default=None
+        Numbers in the code; None leaves the choice to the network.
+    loss : {"mse", "bce"} or None, default=None
+        Training loss; None leaves the choice to the network.
+    model_options : dict or None, default=None
+        Further keyword parameters of the network.
+    error_map : str, default="squared"
+        Error map, a name from `residua.scoring.errors.ERROR_MAPS`: "squared", "absolute", "bce",
+        "bce_excess", "ssim".
+    reduction : str, default="mean"
+        How the map becomes one score: "mean", "topk(0.05)", "max(2)".
+    threshold : str or ThresholdRule, default="percentile(99)"
+        Rule fitted on held-out normal pictures: "zscore(3)", "zscore(3, two_sided=True)",
+        "percentile(99)", "mad(3.5)".
+    epochs : int or None, default=None
+        Passes over the training pictures, at most. None: as many as make about 4,000 steps,
+        from 15 to 200.
+    batch_size : int or None, default=None
+        Pictures in one step. None: from 8 to 128 by the number of pictures.
+    learning_rate : float, default=1e-3
+        Step size of Adam.
+    patience : int or None, default=None
+        Epochs without a better validation loss after which training stops. None: never.
+    validation_fraction : float, default=0.1
+        Share of the pictures, in (0, 1), on which the best epoch is chosen.
+    calibration_fraction : float, default=0.1
+        Share of the pictures, in (0, 1), on which the threshold is fitted and nothing else.
+    image_size : int, (int, int) or None, default=None
+        Side, or height and width, in pixels, from 8 to 1024, to which pictures are brought.
+        None: the pictures' own where they agree, at most 256.
+    channels : int or None, default=None
+        1 for grey, 3 for RGB. None: decided from the pictures.
+    resize : {"stretch", "pad", "crop"}, default="stretch"
+        How another size is brought to the model's.
+    value_range : (float, float), "data" or None, default=None
+        Values that become black and white in float and deep pictures. "data": the least and the
+        greatest value of an array given to `fit`. None: the type's own full range.
+    background : (int, int, int), default=(255, 255, 255)
+        RGB colour on which transparent pictures are laid.
+    precision : {"auto", "float32", "bf16"}, default="auto"
+        Arithmetic of training. Scores are always computed in float32.
+    device : {"auto", "cpu", "cuda", "mps"}, default="auto"
+        Where to compute; auto takes a card when there is one.
+    on_failed_fit : {"raise", "warn"}, default="raise"
+        What to do when the network rebuilds no better than the mean picture does.
+    checkpoint_dir : path-like or None, default=None
+        Folder for the state after each epoch, from which a killed fit can be resumed. It is
+        left there; delete it when the model is saved.
+    resume : bool, default=False
+        Go on from the state in ``checkpoint_dir``; the result is that of an uninterrupted fit.
+    random_state : int, RandomState or None, default=0
+        Seed of splits, weights and order.
+    verbose : int, default=0
+        1 shows progress on standard error.
+
+    Attributes
+    ----------
+    input_spec_ : InputSpec
+        Size, channels and range to which every picture is brought.
+    model_ : Autoencoder
+        The trained network.
+    threshold_ : Threshold
+        The limits of the verdict.
+    offset_ : float
+        Minus the upper limit, so that ``decision_function = score_samples - offset_`` with a
+        one-sided rule.
+    calibration_scores_ : ndarray of shape (n_calibration,), float64
+        Anomaly scores of the calibration pictures.
+    history_ : list of EpochRecord
+        Losses and speed of each epoch.
+    checks_ : FitChecks
+        The network's error beside those of the mean picture and of PCA.
+    seed_ : int
+        The seed that led to the weights.
+    interrupted_ : bool
+        Whether Ctrl-C ended training before its time.
+    n_features_in_ : int
+        Columns of X, where `fit` was given a table with one flattened picture a row.
+
+    References
+    ----------
+    Japkowicz, Myers and Gluck, "A novelty detection approach to classification", IJCAI 1995.
+
+    Examples
+    --------
+    >>> from residua import AutoencoderDetector, load_dataset
+    >>> detector = AutoencoderDetector(epochs=2).fit(load_dataset("digits", "train"))
+    >>> detector.predict(load_dataset("digits", "test")).shape
+    (597,)
+    """
+
+    def __init__(
+        self,
+        model: str = "conv",
+        *,
+        latent_dim: int | None = None,
+        loss: str | None = None,
+        model_options: Mapping[str, Any] | None = None,
+        error_map: str = "squared",
+        reduction: str = "mean",
+        threshold: str | ThresholdRule = "percentile(99)",
+        epochs: int | None = None,
+        batch_size: int | None = None,
+        learning_rate: float = 1e-3,
+        patience: int | None = None,
+        validation_fraction: float = 0.1,
+        calibration_fraction: float = 0.1,
+        image_size: int | tuple[int, int] | None = None,
+        channels: int | None = None,
+        resize: str = "stretch",
+        value_range: tuple[float, float] | str | None = None,
+        background: tuple[int, int, int] = (255, 255, 255),
+        precision: str = "auto",
+        device: str = "auto",
+        on_failed_fit: str = "raise",
+        checkpoint_dir: str | os.PathLike[str] | None = None,
+        resume: bool = False,
+        random_state: int | np.random.RandomState | None = 0,
+        verbose: int = 0,
+    ) -> None:
+        self.model = model
+        self.latent_dim = latent_dim
+        self.loss = loss
+        self.model_options = model_options
+        self.error_map = error_map
+        self.reduction = reduction
+        self.threshold = threshold
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.patience = patience
+        self.validation_fraction = validation_fraction
+        self.calibration_fraction = calibration_fraction
+        self.image_size = image_size
+        self.channels = channels
+        self.resize = resize
+        self.value_range = value_range
+        self.background = background
+        self.precision = precision
+        self.device = device
+        self.on_failed_fit = on_failed_fit
+        self.checkpoint_dir = checkpoint_dir
+        self.resume = resume
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Fit on trusted pictures.
+
+        Parameters
+        ----------
+        X : ImageSource, path-like, str, list or ndarray
+            A folder, files, a registered data set's name, or an array (N, H, W) or (N, H, W, C):
+            uint8, uint16, or float in [0, 1]. A table (N, F) holds one flattened picture a row:
+            square where F is a square number, else of one line.
+        y : None
+            Ignored: labels of anomalies have no part in a fit.
+
+        Returns
+        -------
+        self : AutoencoderDetector
+
+        Raises
+        ------
+        InputError
+            Too few pictures, none readable, or all equal.
+        ConfigurationError
+            A parameter outside its range.
+        TrainingError
+            Training diverged or learned nothing, or cannot be resumed.
+        """
+        source = self._source(X, reset=True)
+        settings = self._settings(source)
+        outcome = fit_network(
+            source,
+            settings,
+            checkpoint_folder=Path(self.checkpoint_dir) if self.checkpoint_dir else None,
+            resume=self.resume,
+            console=Console(stderr=True) if self.verbose else None,
+        )
+        self._adopt(outcome, settings)
+        return self
+
+    def anomaly_scores(self, X: Any) -> NDArray[np.float64]:
+        """Return the score of each picture (N,): the higher, the more anomalous.
+
+        Parameters
+        ----------
+        X : as in `fit`
+
+        Raises
+        ------
+        ImageError
+            A picture that cannot be read; `verdicts` goes on past it instead.
+        """
+        return np.concatenate([scored.scores for scored in self._scored_strictly(X)])
+
+    def score_samples(self, X: Any) -> NDArray[np.float64]:
+        """Return minus the anomaly score (N,): the lower, the more abnormal."""
+        return -self.anomaly_scores(X)
+
+    def decision_function(self, X: Any) -> NDArray[np.float64]:
+        """Return the distance to the nearer limit (N,): negative for outliers.
+
+        With a two-sided rule this is not ``score_samples - offset_``, since either limit may be
+        the nearer one.
+        """
+        scores = self.anomaly_scores(X)
+        return self.threshold_.margin(scores)
+
+    def predict(self, X: Any) -> NDArray[np.int64]:
+        """Return +1 for inliers and -1 for outliers (N,)."""
+        scores = self.anomaly_scores(X)
+        return np.where(self.threshold_.is_anomalous(scores), -1, 1)
+
+    def reconstruct(self, X: Any) -> NDArray[np.float32]:
+        """Return the pictures as the network rebuilds them (N, H, W, C), in [0, 1].
+
+        H and W are the model's input size.
+        """
+        return np.concatenate([scored.x_hat for scored in self._scored_strictly(X)])
+
+    def error_maps(self, X: Any) -> NDArray[np.float32]:
+        """Return where each picture was not rebuilt (N, H, W), at the model's input size."""
+        return np.concatenate([scored.error_maps for scored in self._scored_strictly(X)])
+
+    def encode(self, X: Any) -> NDArray[np.float32]:
+        """Return the code of each picture (N, latent_dim)."""
+        return np.concatenate([scored.latent for scored in self._scored_strictly(X)])
+
+    def verdicts(self, X: Any) -> Iterator[Verdict]:
+        """Yield one `Verdict` a picture, in order; unreadable ones carry their error."""
+        source = self._source(X, reset=False)
+        for batch, scored in self._scored(source):
+            yield from verdicts_of(source, batch, scored, self.threshold_)
+
+    def score_batch(self, images: NDArray[np.uint8]) -> ScoredBatch:
+        """Score pictures (B, H, W, C), uint8, of the model's own input size."""
+        device = next(self.graph_.parameters()).device
+        with torch.inference_mode():
+            results = self.graph_(torch.from_numpy(np.ascontiguousarray(images)).to(device))
+        return ScoredBatch(*(result.cpu().numpy() for result in results))
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Save the fitted model as a bundle, a folder that `load` and the command line read.
+
+        Raises
+        ------
+        OutputError
+            The folder cannot be written, or something that is no bundle lies there.
+        """
+        check_is_fitted(self)
+        graph = self.graph_.to("cpu")
+        weights = {
+            name: np.ascontiguousarray(value.detach().numpy())
+            for name, value in graph.model.state_dict().items()
+        }
+        return write_bundle(
+            path,
+            self.manifest_,
+            weights=weights,
+            graph=to_onnx(graph),
+            calibration_scores=self.calibration_scores_,
+        )
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "graph_")
+
+    def _adopt(self, outcome: FitOutcome, settings: FitSettings) -> None:
+        self.input_spec_ = outcome.input_spec
+        self.graph_ = outcome.graph
+        self.threshold_ = outcome.threshold
+        self.calibration_scores_ = outcome.calibration_scores
+        self.history_ = outcome.training.history
+        self.checks_ = outcome.training.checks
+        self.seed_ = outcome.training.seed
+        self.interrupted_ = outcome.training.interrupted
+        self.manifest_ = _manifest(outcome, settings, getattr(self, "n_features_in_", None))
+        self.model_ = self.graph_.model
+        self.offset_ = -self.threshold_.upper
+
+    def _settings(self, source: ImageSource) -> FitSettings:
+        values = self.get_params(deep=False)
+        for own in ("checkpoint_dir", "resume", "verbose"):
+            del values[own]
+        random_state = values.pop("random_state")
+        if not isinstance(random_state, int):
+            random_state = check_random_state(random_state).randint(2**31 - 1)
+        if values["value_range"] == "data":
+            if not isinstance(source, ArraySource):
+                raise BadArray("value_range 'data' is for arrays; give (lowest, highest) for files")
+            values["value_range"] = source.value_range()
+        return FitSettings.checked({**values, "seed": random_state})
+
+    def _source(self, X: Any, *, reset: bool) -> ImageSource:
+        if not reset:
+            check_is_fitted(self)
+        if _is_table(X):
+            table = validate_data(self, X, reset=reset, dtype="numeric")
+            return ArraySource(table.reshape(len(table), *_row_shape(table.shape[1])))
+        if reset and hasattr(self, "n_features_in_"):
+            del self.n_features_in_
+        return resolve_source(X, split="train" if reset else None)
+
+    def _scored(self, source: ImageSource) -> Iterator[tuple[Batch, ScoredBatch | None]]:
+        spec = self.input_spec_
+        return scored_batches(source, spec, self.score_batch, batch_size_for(spec))
+
+    def _scored_strictly(self, X: Any) -> Iterator[ScoredBatch]:
+        for batch, scored in self._scored(self._source(X, reset=False)):
+            if batch.failures:
+                raise batch.failures[0].error
+            assert scored is not None
+            yield scored
+
+
+def load(path: str | os.PathLike[str]) -> AutoencoderDetector:
+    """Load a bundle as a fitted `AutoencoderDetector`. Runs no code of the bundle.
+
+    Raises
+    ------
+    BundleError
+        The bundle cannot be used; the subclass says why.
+    """
+    bundle = open_bundle(path)
+    manifest = bundle.manifest
+    settings = manifest.settings
+    values = settings.model_dump(exclude={"seed"})
+    detector = AutoencoderDetector(**values, random_state=settings.seed)
+    detector.graph_ = _graph(bundle)
+    detector.model_ = detector.graph_.model
+    detector.manifest_ = manifest
+    detector.input_spec_ = manifest.input
+    detector.threshold_ = manifest.threshold
+    detector.offset_ = -manifest.threshold.upper
+    detector.calibration_scores_ = bundle.calibration_scores()
+    detector.history_ = manifest.history
+    detector.checks_ = manifest.checks
+    detector.seed_ = manifest.seed
+    detector.interrupted_ = manifest.interrupted
+    if manifest.n_features is not None:
+        detector.n_features_in_ = manifest.n_features
+    return detector
+
+
+def _graph(bundle: Bundle) -> ScoringGraph:
+    from safetensors.torch import load_file
+
+    record, settings = bundle.manifest.model, bundle.manifest.settings
+    model = build_model(
+        record.name,
+        bundle.manifest.input.shape,
+        latent_dim=record.latent_dim,
+        loss=record.loss,
+        options=settings.model_options,
+    )
+    try:
+        model.load_state_dict(load_file(bundle.weights))
+    except (RuntimeError, ValueError) as error:
+        raise BundleAltered(f"{bundle.weights} does not fit {record.name!r}: {error}") from error
+    model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return ScoringGraph(model, ImageScore(settings.error_map, settings.reduction)).eval()
+
+
+def _manifest(outcome: FitOutcome, settings: FitSettings, n_features: int | None) -> Manifest:
+    model = outcome.training.model
+    levels = (0.0, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1.0)
+    quantiles = np.quantile(outcome.calibration_scores, levels)
+    packages = ("residua", "torch", "lightning", "numpy", "pillow")
+    return Manifest(
+        created=datetime.now(UTC),
+        versions={name: version(name) for name in packages},
+        input=outcome.input_spec,
+        model=ModelRecord(
+            name=settings.model,
+            latent_dim=model.latent_dim,
+            loss=model.loss,
+            parameters=sum(p.numel() for p in model.parameters()),
+        ),
+        settings=settings,
+        training=outcome.config,
+        seed=outcome.training.seed,
+        interrupted=outcome.training.interrupted,
+        threshold=outcome.threshold,
+        calibration_quantiles={
+            f"{level:g}": float(value) for level, value in zip(levels, quantiles, strict=True)
+        },
+        map_ceiling=outcome.map_ceiling,
+        data=outcome.data,
+        n_features=n_features,
+        history=outcome.training.history,
+        checks=outcome.training.checks,
+    )
+
+
+def _is_table(X: Any) -> bool:
+    """Whether X is for scikit-learn's own validation: rows of numbers, or what it refuses."""
+    if hasattr(X, "iloc") or hasattr(X, "toarray"):
+        return True
+    if hasattr(X, "__array__") and not isinstance(X, Image.Image):
+        return np.asarray(X).ndim <= 2
+    first = X[0] if isinstance(X, (list, tuple)) and X else None
+    return isinstance(first, (list, tuple, int, float))
+
+
+def _row_shape(n_features: int) -> tuple[int, int]:
+    side = isqrt(n_features)
+    return (side, side) if side * side == n_features else (1, n_features)

@@ -1,0 +1,57 @@
+"""The source reports' experiments and the demonstration: protocol, claims and recipe as data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from residua.errors import UnknownName
+from residua.experiments import mnist_fashion
+from residua.experiments.record import Experiment, ExperimentReport
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+EXPERIMENTS: Mapping[str, Experiment] = MappingProxyType(
+    {mnist_fashion.EXPERIMENT.name: mnist_fashion.EXPERIMENT}
+)
+
+
+def run_experiment(
+    name: str,
+    *,
+    seeds: Sequence[int] = (0,),
+    recipes: Sequence[str] | None = None,
+    epochs: int | None = None,
+    folder: Path,
+    console: Console | None = None,
+) -> ExperimentReport:
+    """Run an experiment of the source reports, or take its results from ``folder``.
+
+    Parameters
+    ----------
+    name : str
+        A name from `EXPERIMENTS`.
+    seeds : sequence of int
+        One run for each.
+    recipes : sequence of str or None
+        The recipes to run. None: all.
+    epochs : int or None
+        Another number of epochs than the recipe's.
+    folder : Path
+        Where each run's results are kept; a run that is there is not repeated.
+    console : Console or None
+        Where progress is shown.
+
+    Raises
+    ------
+    UnknownName
+        No such experiment or recipe.
+    """
+    if name not in EXPERIMENTS:
+        raise UnknownName.among("experiment", name, EXPERIMENTS)
+    return EXPERIMENTS[name].run(
+        seeds=seeds, recipes=recipes, epochs=epochs, folder=folder / name, console=console
+    )

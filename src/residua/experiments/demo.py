@@ -1,0 +1,165 @@
+"""The demonstration: generated surfaces, sound ones to learn from, both kinds to judge."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from residua.errors import MissingExtra, OutputError
+from residua.heatmaps import colourise
+from residua.images.datasets import load_dataset
+from residua.images.preprocess import InputSpec
+from residua.images.source import ImageSource
+from residua.results import verdict_file
+from residua.scoring.verdicts import Verdict
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from residua.detector import AutoencoderDetector
+
+N_TRAIN = 600
+EPOCHS = 60
+SHOWN = 4
+
+
+def run_demo(folder: Path, *, seed: int = 0, console: Console) -> dict[str, float]:
+    """Fit on sound surfaces, judge unseen ones, print the verdicts and draw the best and worst.
+
+    Parameters
+    ----------
+    folder : Path
+        Gets ``surfaces.residua``, ``scores.csv`` and ``surfaces.png``.
+    seed : int
+        Seed of the pictures and of the weights.
+    console : Console
+        Where progress and results are shown.
+
+    Returns
+    -------
+    figures : dict
+        "auroc" over pictures and "pixel_auroc" over all pixels of the test pictures.
+    """
+    from sklearn.metrics import roc_auc_score
+
+    from residua.detector import AutoencoderDetector
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"the folder {folder} cannot be made: {error.strerror}") from error
+    console.print("making generated surfaces: sound ones to learn from, both kinds to judge")
+    test = load_dataset("surfaces", "test", seed=seed)
+    detector = AutoencoderDetector(
+        epochs=EPOCHS, reduction="topk(0.02)", random_state=seed, verbose=1
+    )
+    started = time.perf_counter()
+    detector.fit(load_dataset("surfaces", "train", n=N_TRAIN, seed=seed))
+    console.print(f"fitted in {time.perf_counter() - started:.0f} s")
+    model = detector.save(folder / "surfaces.residua")
+
+    verdicts = list(detector.verdicts(test))
+    with verdict_file(folder / "scores.csv") as write:
+        for verdict in verdicts:
+            write(verdict)
+    maps = detector.error_maps(test)
+    defective = np.array([verdict.label != "good" for verdict in verdicts])
+    figures = {
+        "auroc": float(roc_auc_score(defective, [verdict.score for verdict in verdicts])),
+        "pixel_auroc": float(roc_auc_score(_masks(test, maps).ravel(), maps.ravel())),
+    }
+    console.print(_table(verdicts, figures))
+    picture = _draw(folder / "surfaces.png", detector, test, verdicts, maps)
+    for what, path in (("model", model), ("scores", folder / "scores.csv"), ("picture", picture)):
+        console.print(f"{what}: [bold]{path}[/]")
+    return figures
+
+
+def _masks(test: ImageSource, maps: NDArray[np.float32]) -> NDArray[np.bool_]:
+    masks = np.zeros(maps.shape, bool)
+    for index in range(len(test)):
+        mask = test.mask(index)
+        if mask is not None:
+            masks[index] = mask
+    return masks
+
+
+def _table(verdicts: list[Verdict], figures: dict[str, float]) -> Table:
+    from rich.table import Table
+
+    table = Table(title="Unseen surfaces", title_justify="left")
+    for column in ("kind", "pictures", "flagged", "share", "median score ÷ threshold"):
+        table.add_column(column, justify="left" if column == "kind" else "right")
+    for label in sorted({verdict.label or "" for verdict in verdicts}, key=lambda n: n != "good"):
+        rows = [verdict for verdict in verdicts if verdict.label == label]
+        flagged = sum(bool(row.anomalous) for row in rows)
+        ratio = np.median([(row.score or 0) / row.threshold for row in rows])
+        kind = "good" if label == "good" else f"[red]{label}[/]"
+        table.add_row(
+            kind, str(len(rows)), str(flagged), f"{flagged / len(rows):.1%}", f"{ratio:.2f}"
+        )
+    table.caption = (
+        f"AUROC {figures['auroc']:.4f} over pictures, {figures['pixel_auroc']:.4f} over pixels"
+    )
+    return table
+
+
+def _draw(
+    path: Path,
+    detector: AutoencoderDetector,
+    test: ImageSource,
+    verdicts: list[Verdict],
+    maps: NDArray[np.float32],
+) -> Path:
+    """Draw original, reconstruction and error map of the highest and the lowest scores."""
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ModuleNotFoundError as error:
+        raise MissingExtra.of("matplotlib", "report") from error
+
+    order = np.argsort([verdict.score or 0 for verdict in verdicts])
+    shown = np.concatenate([order[::-1][:SHOWN], order[:SHOWN][::-1]])
+    images = _pictures(test, detector.input_spec_, shown)
+    rebuilt = detector.reconstruct(test.take(shown))
+    ceiling = float(np.quantile(maps, 0.999))
+
+    figure = Figure(figsize=(1.55 * len(shown), 5.6), layout="constrained", facecolor="white")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(3, len(shown))
+    for column, index in enumerate(shown):
+        verdict = verdicts[int(index)]
+        panels: tuple[Any, ...] = (
+            images[column],
+            np.rint(255 * rebuilt[column]).astype(np.uint8),
+            colourise(maps[index], ceiling),
+        )
+        for row, panel in enumerate(panels):
+            axis = axes[row, column]
+            axis.imshow(panel.squeeze(), cmap="gray", vmin=0, vmax=255)
+            axis.set(xticks=[], yticks=[])
+        ratio = (verdict.score or 0) / verdict.threshold
+        mark = "● anomalous" if verdict.anomalous else "○ normal"
+        colour = "#b3261e" if verdict.anomalous else "#1b6e3c"
+        axes[0, column].set_title(
+            f"{verdict.label}\n{mark}\n{ratio:.2f} × threshold", fontsize=9, color=colour
+        )
+    for row, name in enumerate(("original", "rebuilt", "error")):
+        axes[row, 0].set_ylabel(name, fontsize=10)
+    figure.suptitle("Highest scores (left) and lowest (right) of unseen surfaces", fontsize=11)
+    try:
+        figure.savefig(path, dpi=110)
+    except OSError as error:
+        raise OutputError(f"the picture {path} cannot be written: {error}") from error
+    return path
+
+
+def _pictures(
+    source: ImageSource, spec: InputSpec, indices: NDArray[np.int64]
+) -> NDArray[np.uint8]:
+    return np.concatenate([batch.images for batch in source.batches(spec, 64, indices)])

@@ -1,0 +1,65 @@
+"""A network with its score as one ONNX graph: uint8 pixels in; score and error map out."""
+
+from __future__ import annotations
+
+import io
+import warnings
+
+import torch
+from torch import Tensor, nn
+
+from residua.models import Autoencoder
+from residua.scoring.errors import ImageScore
+from residua.scoring.verdicts import ScoredBatch
+
+_OPSET = 17
+
+
+class ScoringGraph(nn.Module):
+    """All that is computed of a batch of pictures, in float32.
+
+    This is the one definition of a score: Python runs it by torch, and everything else runs what
+    `to_onnx` writes of it.
+    """
+
+    def __init__(self, model: Autoencoder, score: ImageScore) -> None:
+        super().__init__()
+        self.model = model
+        self.score = score
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Score uint8 pictures (B, H, W, C).
+
+        Returns
+        -------
+        scores : Tensor of shape (B,), float64
+        error_maps : Tensor of shape (B, H, W), float32
+        x_hat : Tensor of shape (B, H, W, C), float32, in [0, 1]
+        latent : Tensor of shape (B, D), float32
+        """
+        x = images.permute(0, 3, 1, 2).float() / 255
+        x_hat, latent = self.model(x)
+        error_map, scores = self.score(x, x_hat)
+        return scores, error_map, x_hat.permute(0, 2, 3, 1), latent
+
+
+def to_onnx(graph: ScoringGraph) -> bytes:
+    """Write the graph as ONNX, any number of pictures a batch."""
+    model = graph.model
+    shape = (2, model.height, model.width, model.channels)
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        # The tracing exporter is deprecated and needs no further package; the networks here hold
+        # no control flow, which is all that the newer one would add.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            graph.eval(),
+            (torch.zeros(shape, dtype=torch.uint8),),
+            buffer,
+            dynamo=False,
+            opset_version=_OPSET,
+            input_names=["images"],
+            output_names=list(ScoredBatch._fields),
+            dynamic_axes={name: {0: "batch"} for name in ("images", *ScoredBatch._fields)},
+        )
+    return buffer.getvalue()

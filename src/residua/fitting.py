@@ -1,0 +1,268 @@
+"""One fit, from a source of pictures to a trained network with its threshold."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rich.console import Console
+
+from residua.bundle import DataRecord
+from residua.errors import (
+    CannotResume,
+    IdenticalImages,
+    OutputError,
+    SkippedImages,
+    TooFewImages,
+)
+from residua.export import ScoringGraph
+from residua.images.preprocess import InputSpec
+from residua.images.source import ImageSource
+from residua.images.splits import holdout
+from residua.models import Autoencoder, build_model
+from residua.scoring.errors import ImageScore
+from residua.scoring.thresholds import Threshold, build_rule
+from residua.scoring.verdicts import batch_size_for
+from residua.settings import FitSettings
+from residua.training.config import TrainingConfig
+from residua.training.feeding import PixelStore, decode_all
+from residua.training.fit import (
+    TrainingResult,
+    choose_batch_size,
+    choose_epochs,
+    train,
+)
+
+MIN_IMAGES = 6
+"""Fewer cannot be held apart for training, validation and calibration."""
+
+_MAPS_FOR_CEILING = 256
+
+
+@dataclass(frozen=True)
+class FitOutcome:
+    """Everything that a fit leaves behind."""
+
+    input_spec: InputSpec
+    graph: ScoringGraph
+    """The trained network with its score, on the CPU, in evaluation mode."""
+    training: TrainingResult
+    config: TrainingConfig
+    threshold: Threshold
+    calibration_scores: NDArray[np.float64]
+    map_ceiling: float
+    data: DataRecord
+
+
+def fit_network(
+    source: ImageSource,
+    settings: FitSettings,
+    *,
+    checkpoint_folder: Path | None = None,
+    resume: bool = False,
+    console: Console | None = None,
+) -> FitOutcome:
+    """Fit a network on trusted pictures and a threshold on some that were held out.
+
+    Parameters
+    ----------
+    source : ImageSource
+        Trusted pictures. Unreadable ones are left out with a warning.
+    settings : FitSettings
+    checkpoint_folder : Path or None
+        Folder for the state after each epoch.
+    resume : bool
+        Go on from that state.
+    console : Console or None
+        Where progress is shown.
+
+    Raises
+    ------
+    InputError
+        Too few pictures, none readable, or all equal.
+    TrainingError
+        Training failed or cannot be resumed.
+    """
+    # Everything that can be refused is refused before the first picture is decoded.
+    rule = build_rule(settings.threshold)
+    score = ImageScore(settings.error_map, settings.reduction)
+    _require_enough(len(source), "")
+    spec = source.suggest_spec(
+        size=settings.image_size,
+        channels=settings.channels,
+        resize=settings.resize,
+        value_range=None if settings.value_range == "data" else settings.value_range,
+        background=settings.background,
+    )
+
+    def build() -> Autoencoder:
+        return build_model(
+            settings.model,
+            spec.shape,
+            latent_dim=settings.latent_dim,
+            loss=settings.loss,
+            options=settings.model_options,
+        )
+
+    build()
+    with _workspace(checkpoint_folder) as folder:
+        if console is not None and not source.in_memory:
+            console.print(f"decoding {len(source):,} pictures to {_size_text(spec)}")
+        store = decode_all(source, spec, cache=folder)
+        _check_store(store)
+        parts = holdout(
+            len(store.pixels),
+            (settings.validation_fraction, settings.calibration_fraction),
+            settings.seed,
+        )
+        config = _training_config(settings, len(parts.train))
+        if checkpoint_folder is not None:
+            _claim(checkpoint_folder, settings, store, resume)
+        if console is not None:
+            console.print(
+                f"training {settings.model!r} on {len(parts.train):,} pictures for "
+                f"{config.epochs} epochs; {len(parts.validation):,} validate, "
+                f"{len(parts.calibration):,} calibrate",
+                highlight=False,
+            )
+        result = train(
+            build,
+            store.pixels,
+            parts.train,
+            parts.validation,
+            config,
+            checkpoint_folder=checkpoint_folder,
+            resume=resume,
+            tolerate_failure=settings.on_failed_fit == "warn",
+            console=console,
+        )
+        graph = ScoringGraph(result.model, score).eval()
+        scores, ceiling = _calibrate(graph, store.pixels, parts.calibration, spec)
+    return FitOutcome(
+        input_spec=spec,
+        graph=graph,
+        training=result,
+        config=config,
+        threshold=rule.fit(scores),
+        calibration_scores=scores,
+        map_ceiling=ceiling,
+        data=DataRecord(
+            training=len(parts.train),
+            validation=len(parts.validation),
+            calibration=len(parts.calibration),
+            skipped=len(store.failures),
+            fingerprint=store.fingerprint,
+        ),
+    )
+
+
+def _training_config(settings: FitSettings, n_train: int) -> TrainingConfig:
+    batch_size = settings.batch_size or choose_batch_size(n_train)
+    return TrainingConfig(
+        epochs=settings.epochs or choose_epochs(n_train, batch_size),
+        batch_size=batch_size,
+        learning_rate=settings.learning_rate,
+        patience=settings.patience,
+        precision=settings.precision,
+        device=settings.device,
+        seed=settings.seed,
+    )
+
+
+def _require_enough(count: int, note: str) -> None:
+    if count < MIN_IMAGES:
+        raise TooFewImages(
+            f"a fit needs at least {MIN_IMAGES} pictures to hold some out, found n_samples={count}"
+            f"{note}; give more trusted pictures"
+        )
+
+
+def _check_store(store: PixelStore) -> None:
+    if store.failures:
+        causes = "; ".join(f"{f.id}: {f.error}" for f in store.failures[:3])
+        more = f"; and {len(store.failures) - 3} more" if len(store.failures) > 3 else ""
+        warnings.warn(
+            f"{len(store.failures)} unreadable pictures are left out. {causes}{more}",
+            SkippedImages,
+            stacklevel=4,
+        )
+    _require_enough(len(store.pixels), f" readable ({len(store.failures)} are not)")
+    if all(np.array_equal(store.pixels[0], picture) for picture in store.pixels[1:]):
+        raise IdenticalImages(
+            f"all {len(store.pixels)} pictures are equal; there is nothing to learn from them"
+        )
+
+
+def _calibrate(
+    graph: ScoringGraph, pixels: NDArray[np.uint8], indices: NDArray[np.int64], spec: InputSpec
+) -> tuple[NDArray[np.float64], float]:
+    """Return the scores of the calibration pictures, and the full scale of heat maps."""
+    scores: list[NDArray[np.float64]] = []
+    maps: list[NDArray[np.float32]] = []
+    size = batch_size_for(spec)
+    with torch.inference_mode():
+        for start in range(0, len(indices), size):
+            images = torch.from_numpy(pixels[indices[start : start + size]])
+            batch_scores, batch_maps, _, _ = graph(images)
+            scores.append(batch_scores.numpy())
+            if start < _MAPS_FOR_CEILING:
+                maps.append(batch_maps.numpy())
+    return np.concatenate(scores), float(np.quantile(np.concatenate(maps), 0.999))
+
+
+@contextlib.contextmanager
+def _workspace(folder: Path | None) -> Iterator[Path]:
+    """Yield a folder for decoded pictures, which does not outlive the fit."""
+    try:
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+        temporary = tempfile.mkdtemp(prefix="residua-", dir=folder)
+    except OSError as error:
+        raise OutputError(f"no folder for the fit can be made: {error}") from error
+    try:
+        yield Path(temporary)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _claim(folder: Path, settings: FitSettings, store: PixelStore, resume: bool) -> None:
+    """Mark the checkpoint folder as this fit's, or refuse that of another."""
+    mark = folder / "fit.json"
+    own: dict[str, Any] = {"settings": settings.model_dump(mode="json"), "data": store.fingerprint}
+    if resume and mark.exists():
+        found = json.loads(mark.read_text(encoding="utf-8"))
+        differing = _differences(found, own)
+        if differing:
+            raise CannotResume(
+                f"{folder} belongs to another fit: {', '.join(differing)}; give the same settings "
+                f"and pictures, or start afresh without resuming"
+            )
+        return
+    for old in folder.glob("attempt-*"):
+        shutil.rmtree(old)
+    mark.write_text(json.dumps(own, indent=2) + "\n", encoding="utf-8")
+
+
+def _differences(found: dict[str, Any], own: dict[str, Any]) -> list[str]:
+    there, here = found.get("settings", {}), own["settings"]
+    names = [
+        f"{name} was {there.get(name)!r} and is {here[name]!r}"
+        for name in here
+        if there.get(name) != here[name]
+    ]
+    return names + (["the pictures differ"] if found.get("data") != own["data"] else [])
+
+
+def _size_text(spec: InputSpec) -> str:
+    colour = {1: "grey", 3: "RGB"}.get(spec.channels, f"{spec.channels} channels")
+    return f"{spec.height} × {spec.width} {colour}"

@@ -1,0 +1,82 @@
+"""Error maps as pictures, with NumPy and Pillow alone."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from residua.errors import OutputError
+
+_MIN_SIDE = 224
+_TINY = float(np.finfo(np.float32).tiny)
+# Dark to light with evenly rising lightness, told apart by the colour-blind and in grey print.
+_STOPS = (0.0, 0.25, 0.5, 0.75, 1.0)
+_COLOURS = ((4, 6, 28), (74, 16, 108), (182, 54, 84), (244, 136, 38), (252, 246, 168))
+
+
+def colourise(error_map: NDArray[np.float32], ceiling: float) -> NDArray[np.uint8]:
+    """Colour an error map (H, W) as RGB (H, W, 3); ``ceiling`` and above are brightest.
+
+    Parameters
+    ----------
+    error_map : ndarray of shape (H, W)
+    ceiling : float
+        Full scale: for one model the same for all pictures, so that they can be compared.
+    """
+    level = np.clip(error_map / max(ceiling, _TINY), 0, 1)
+    bands = [np.interp(level, _STOPS, band) for band in zip(*_COLOURS, strict=True)]
+    colours: NDArray[np.uint8] = np.rint(np.stack(bands, axis=-1)).astype(np.uint8)
+    return colours
+
+
+def overlay(
+    image: NDArray[np.uint8], error_map: NDArray[np.float32], ceiling: float
+) -> Image.Image:
+    """Lay a heat map over the grey picture; faint where the error is small.
+
+    Parameters
+    ----------
+    image : ndarray of shape (H, W, C), uint8
+    error_map : ndarray of shape (H, W)
+    ceiling : float
+        Full scale of the heat map.
+    """
+    grey = np.repeat(image.mean(axis=-1, keepdims=True), 3, axis=-1)
+    weight = np.clip(error_map / max(ceiling, _TINY), 0, 1)[..., None]
+    weight = 0.15 + 0.7 * weight
+    blended = (1 - weight) * grey + weight * colourise(error_map, ceiling)
+    return enlarge(Image.fromarray(np.rint(blended).astype(np.uint8)))
+
+
+def enlarge(picture: Image.Image) -> Image.Image:
+    """Enlarge a small picture by a whole factor, each pixel a square."""
+    factor = -(-_MIN_SIDE // max(picture.size))
+    return (
+        picture
+        if factor <= 1
+        else picture.resize(
+            (picture.width * factor, picture.height * factor), Image.Resampling.NEAREST
+        )
+    )
+
+
+def save_overlay(folder: Path, picture_id: str, picture: Image.Image) -> Path:
+    """Save a heat map as PNG under ``folder``, by the picture's own id.
+
+    Raises
+    ------
+    OutputError
+        The file cannot be written.
+    """
+    # An id may be a path from anywhere; the map stays below the folder.
+    parts = [part for part in PurePosixPath(picture_id).parts if part not in ("/", "..", ".")]
+    path = folder.joinpath(*parts[:-1], f"{parts[-1] if parts else 'picture'}.png")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        picture.save(path)
+    except OSError as error:
+        raise OutputError(f"the heat map {path} cannot be written: {error}") from error
+    return path

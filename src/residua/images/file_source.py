@@ -1,0 +1,232 @@
+"""Pictures that lie in files: a folder, or a list of paths."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from residua.errors import (
+    BadLabels,
+    ConfigurationError,
+    DamagedImage,
+    EmptySource,
+    ImageError,
+    InputError,
+)
+from residua.images.base import (
+    Batch,
+    ImageSource,
+    batches_of,
+    check_batching,
+    checked_indices,
+    checked_labels,
+)
+from residua.images.decode import MAX_PIXELS, decode_image, decode_mask, printable, read_header
+from residua.images.folder import Split, list_folder
+from residua.images.lazy import LazySequence
+from residua.images.parallel import map_in_order, usable_processors
+from residua.images.preprocess import InputSpec
+from residua.images.sampling import sample_image
+from residua.images.suggest import Sample
+
+PathLike = str | os.PathLike[str]
+
+
+class FileSource(ImageSource):
+    """Picture files, of which only the paths are held.
+
+    Parameters
+    ----------
+    paths : sequence of str or path
+        The files, in the order in which they are numbered. They need not exist: one that cannot be
+        read is a failure of its own.
+    labels : array-like of shape (N,), optional
+        The class of each picture; taken as text.
+    mask_paths : sequence of path or None, optional
+        The file in which each picture's defects are not black.
+    root : path, optional
+        The folder to which ids are relative. Default: ids are the paths as given.
+    max_pixels : int, optional
+        Larger pictures are refused before they are decoded.
+
+    Attributes
+    ----------
+    ignored : int
+        Files below the folder that are no pictures, hidden ones not counted. 0 for a list.
+
+    Raises
+    ------
+    BadLabels
+        Labels or masks of another number.
+    EmptySource
+        The list is empty.
+    InputError
+        An entry is no path.
+    """
+
+    in_memory = False
+
+    def __init__(
+        self,
+        paths: Sequence[PathLike],
+        labels: ArrayLike | None = None,
+        mask_paths: Sequence[PathLike | None] | None = None,
+        root: PathLike | None = None,
+        *,
+        max_pixels: int = MAX_PIXELS,
+    ) -> None:
+        # Text: a Path takes several times the memory.
+        self._files = [_path_text(path, number) for number, path in enumerate(paths)]
+        if not self._files:
+            raise EmptySource("the list of paths is empty; give at least one picture")
+        if max_pixels < 1:
+            raise ConfigurationError(f"max_pixels is {max_pixels}; wanted at least 1")
+        self._labels = checked_labels(labels, len(self._files))
+        self._masks = _mask_texts(mask_paths, len(self._files))
+        self._root = None if root is None else os.fspath(root)
+        self._max_pixels = max_pixels
+        self.has_masks = self._masks is not None and any(self._masks)
+        self.ignored = 0
+
+    @classmethod
+    def from_folder(
+        cls, root: PathLike, *, split: Split | None = None, max_pixels: int = MAX_PIXELS
+    ) -> FileSource:
+        """Find the pictures below a folder.
+
+        A picture is a file whose extension, or else whose first bytes, are those of a format that
+        Pillow reads. Hidden files and folders (with a leading dot) are passed over. The class is
+        the first folder below the root, however deep the picture lies; it is "" for pictures in
+        the root itself, and there are no classes where all lie there.
+
+        The MVTec AD layout is recognised by ``train/good`` beside ``test`` or ``ground_truth``:
+        classes are the folders below ``train`` and ``test``, and masks are
+        ``ground_truth/<defect>/<stem>_mask.png`` or ``<stem>.png``.
+
+        Parameters
+        ----------
+        root : path
+            The folder. Links to folders are followed, each real folder once.
+        split : {"train", "test"}, optional
+            Only what lies in that folder below the root, in any layout. Default: everything (in
+            the MVTec AD layout both, and no masks as pictures).
+        max_pixels : int, optional
+            Larger pictures are refused before they are decoded.
+
+        Raises
+        ------
+        ConfigurationError
+            A split is asked for that the folder does not have.
+        EmptySource
+            Nothing lies below the folder.
+        NoReadableImage
+            There are files, but none of them is a picture.
+        UnreadableFile
+            The folder is missing, is a file, or may not be listed.
+        """
+        top = os.fspath(root)
+        listing = list_folder(top, split)
+        source = cls(
+            [_below(top, file) for file in listing.files],
+            listing.labels,
+            listing.masks and [mask and _below(top, mask) for mask in listing.masks],
+            top,
+            max_pixels=max_pixels,
+        )
+        source.ignored = listing.ignored
+        return source
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    @property
+    def ids(self) -> Sequence[str]:
+        """The paths with /, relative to the root."""
+        return LazySequence(len(self), self._id)
+
+    @property
+    def labels(self) -> Sequence[str] | None:
+        """The labels given, or found in the folder."""
+        return self._labels
+
+    @property
+    def paths(self) -> Sequence[Path]:
+        """The files."""
+        return LazySequence(len(self), lambda i: Path(self._files[i]))
+
+    def mask(self, index: int) -> NDArray[np.bool_] | None:
+        """Return where a picture is defective, shape (H, W); None where it is nowhere.
+
+        Raises
+        ------
+        ImageError
+            The mask or the picture cannot be read, or they are of different sizes.
+        """
+        file = self._masks[index] if self._masks is not None else None
+        if file is None:
+            return None
+        mask = decode_mask(file, max_pixels=self._max_pixels)
+        header = read_header(self._files[index])
+        if mask.shape != (header.height, header.width):
+            raise DamagedImage(
+                f"the mask {printable(file)} is {mask.shape[1]} × {mask.shape[0]} and its picture "
+                f"{header.width} × {header.height} pixels; wanted one size"
+            )
+        return mask if mask.any() else None
+
+    def sample(self, index: int, *, values: bool) -> Sample:
+        """Look at one file; see `ImageSource.sample`."""
+        return sample_image(self._files[index], values=values, max_pixels=self._max_pixels)
+
+    def batches(
+        self,
+        spec: InputSpec,
+        size: int,
+        indices: ArrayLike | None = None,
+        *,
+        workers: int | None = None,
+    ) -> Iterator[Batch]:
+        """Read pictures in batches, one batch ahead; see `ImageSource.batches`."""
+        check_batching(size, workers)
+        wanted = checked_indices(indices, len(self))
+        threads = workers or usable_processors()
+
+        def decode(index: np.int64) -> NDArray[np.uint8] | ImageError:
+            try:
+                return decode_image(self._files[index], spec, max_pixels=self._max_pixels)
+            except ImageError as error:
+                return error
+
+        pictures = map_in_order(decode, wanted, workers=threads, window=size + threads)
+        return batches_of(pictures, wanted, size, spec, self.ids)
+
+    def _id(self, index: int) -> str:
+        path = Path(self._files[index])
+        if self._root is not None and path.is_relative_to(self._root):
+            path = path.relative_to(self._root)
+        return printable(path.as_posix())
+
+
+def _below(top: str, file: str) -> str:
+    return os.path.join(top, file)  # noqa: PTH118 (a million of them)
+
+
+def _path_text(path: object, number: int) -> str:
+    text = os.fspath(path) if isinstance(path, str | os.PathLike) else None
+    if not isinstance(text, str):
+        raise InputError(f"entry {number} is {path!r}; wanted a path, as text or pathlib.Path")
+    return text
+
+
+def _mask_texts(
+    mask_paths: Sequence[PathLike | None] | None, count: int
+) -> list[str | None] | None:
+    if mask_paths is None:
+        return None
+    if len(mask_paths) != count:
+        raise BadLabels(f"{len(mask_paths)} masks for {count} pictures; wanted one, or None, each")
+    return [None if path is None else os.fspath(path) for path in mask_paths]

@@ -1,0 +1,184 @@
+"""Which files below a folder are pictures, and what the MVTec AD layout says of them."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from residua.errors import ConfigurationError, EmptySource, NoReadableImage, UnreadableFile
+from residua.images.decode import printable
+from residua.images.opening import PREFIX_BYTES, looks_like_picture, picture_extensions
+
+Split = Literal["train", "test"]
+
+_KINDS_SHOWN = 5
+
+
+class Listing(NamedTuple):
+    """The pictures below a folder."""
+
+    files: list[str]
+    """Paths relative to the root, in the order of their bytes."""
+    labels: list[str] | None
+    """The class of each, or None where there are no sub-folders."""
+    masks: list[str | None] | None
+    """The mask file of each, relative to the root; None where the layout has no masks."""
+    ignored: int
+    """Files that are no pictures."""
+
+
+def list_folder(root: str, split: Split | None) -> Listing:
+    """List the pictures of a folder, with the classes and masks that its layout gives.
+
+    Raises
+    ------
+    ConfigurationError
+        A split is asked for that the folder does not have.
+    EmptySource
+        Nothing lies below the folder.
+    NoReadableImage
+        There are files, but none of them is a picture.
+    UnreadableFile
+        The folder is missing, is a file, or may not be listed.
+    """
+    if split not in (None, "train", "test"):
+        raise ConfigurationError(f"split is {split!r}; wanted 'train', 'test' or None for both")
+    _check_folder(root)
+    mvtec = _is_mvtec(root)
+    if split is None:
+        parts = ["train", "test"] if mvtec else [""]
+    elif Path(root, split).is_dir():
+        parts = [split]
+    else:
+        raise ConfigurationError(
+            f"{printable(root)} has no folder {split!r}; leave the split out, or lay the pictures "
+            f"out as {split}/<class>/<file>"
+        )
+    files: list[str] = []
+    labels: list[str] = []
+    others: Counter[str] = Counter()
+    for part in parts:
+        found = sorted(_pictures_below(str(Path(root, part)), others), key=os.fsencode)
+        files += [os.path.join(part, file) for file in found]  # noqa: PTH118 (a million of them)
+        labels += [_first_folder(file) for file in found]
+    if not files:
+        raise _nothing_found(root, others)
+    masks = [_mask_of(root, file) for file in files] if mvtec else None
+    return Listing(files, labels if any(labels) else None, masks, others.total())
+
+
+def _check_folder(root: str) -> None:
+    path = Path(root)
+    try:
+        exists, is_folder = path.exists(), path.is_dir()
+    except OSError as error:
+        raise UnreadableFile(f"{printable(root)} cannot be read ({error.strerror})") from error
+    if not exists:
+        raise UnreadableFile(f"the folder {printable(root)} does not exist; check the path")
+    if not is_folder:
+        raise UnreadableFile(
+            f"{printable(root)} is a file, wanted a folder; for single files give a list of paths"
+        )
+
+
+def _pictures_below(top: str, others: Counter[str]) -> Iterator[str]:
+    """Yield the pictures' paths relative to ``top``; count the other files by extension.
+
+    Links to folders are followed after all real folders, each real folder once: so a loop ends,
+    and a picture belongs to the folder that it lies in.
+    """
+    extensions = picture_extensions()
+    folders = [""]
+    links: list[str] = []
+    seen: set[tuple[int, int]] = set()
+    while folders or links:
+        folder = folders.pop() if folders else links.pop(0)
+        try:
+            entries = _entries(top, folder, seen)
+        except OSError as error:
+            if not folder:
+                raise UnreadableFile(
+                    f"the folder {printable(top)} may not be listed ({error.strerror})"
+                ) from error
+            yield folder  # decoding it says what is wrong, in a row of its own
+            continue
+        for entry in entries:
+            path = folder + entry.name
+            if _is(entry.is_dir):
+                (links if entry.is_symlink() else folders).append(path + os.sep)
+            elif _is_picture(entry, extensions):
+                yield path
+            else:
+                others[os.path.splitext(entry.name)[1].lower()] += 1  # noqa: PTH122
+
+
+def _entries(top: str, folder: str, seen: set[tuple[int, int]]) -> list[os.DirEntry[str]]:
+    """Return what is in a folder, hidden entries left out; nothing if it was seen before."""
+    path = os.path.join(top, folder)  # noqa: PTH118
+    status = os.stat(path)  # noqa: PTH116
+    if (status.st_dev, status.st_ino) in seen:
+        return []
+    seen.add((status.st_dev, status.st_ino))
+    with os.scandir(path) as entries:
+        shown = [entry for entry in entries if not entry.name.startswith(".")]
+    return sorted(shown, key=lambda entry: os.fsencode(entry.name))
+
+
+def _is_picture(entry: os.DirEntry[str], extensions: frozenset[str]) -> bool:
+    named_like_one = os.path.splitext(entry.name)[1].lower() in extensions  # noqa: PTH122
+    if not _is(entry.is_file):
+        # A dangling link is a picture that got lost; a pipe or a device never was one.
+        return named_like_one and entry.is_symlink() and not Path(entry.path).exists()
+    if named_like_one:
+        return True
+    try:
+        with Path(entry.path).open("rb") as stream:
+            return looks_like_picture(stream.read(PREFIX_BYTES))
+    except OSError:
+        return False
+
+
+def _is(kind: Callable[[], bool]) -> bool:
+    try:
+        return kind()
+    except OSError:  # a link that leads to itself
+        return False
+
+
+def _first_folder(file: str) -> str:
+    folder, separator, _ = file.partition(os.sep)
+    return printable(folder) if separator else ""
+
+
+def _nothing_found(root: str, others: Counter[str]) -> EmptySource | NoReadableImage:
+    if not others:
+        return EmptySource(f"the folder {printable(root)} is empty; wanted picture files in it")
+    kinds = ", ".join(
+        f"{count} × {printable(extension) or 'without extension'}"
+        for extension, count in others.most_common(_KINDS_SHOWN)
+    )
+    return NoReadableImage(
+        f"none of the {others.total()} files in {printable(root)} is a picture ({kinds}); "
+        "wanted files of a format that Pillow reads, as PNG, JPEG or TIFF"
+    )
+
+
+def _is_mvtec(root: str) -> bool:
+    """Recognise train/good beside test/<defect> or ground_truth/<defect>."""
+    has_rest = Path(root, "test").is_dir() or Path(root, "ground_truth").is_dir()
+    return has_rest and Path(root, "train", "good").is_dir()
+
+
+def _mask_of(root: str, file: str) -> str | None:
+    """Find the mask of test/<defect>/<stem>.*, which lies below ground_truth/<defect>."""
+    part, *defect = Path(file).parent.parts
+    if part != "test" or not defect:
+        return None
+    for name in (f"{Path(file).stem}_mask.png", f"{Path(file).stem}.png"):
+        mask = Path("ground_truth", *defect, name)
+        if Path(root, mask).is_file():
+            return str(mask)
+    return None

@@ -1,0 +1,140 @@
+"""Tables of verdicts as CSV, Parquet or JSON lines, written row by row."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import IO, Any
+
+from residua.errors import ConfigurationError, OutputError
+from residua.scoring.verdicts import Verdict
+
+COLUMNS = ("id", "score", "threshold", "anomalous", "label", "error")
+FORMATS = (".csv", ".jsonl", ".parquet")
+_ROWS_IN_GROUP = 16_384
+
+WriteRow = Callable[[Verdict], None]
+
+
+@contextlib.contextmanager
+def verdict_file(path: str | os.PathLike[str]) -> Iterator[WriteRow]:
+    """Open a table of verdicts; its name's ending says the format.
+
+    The rows go to a file beside, which takes the final name when the block ends without an error.
+
+    Yields
+    ------
+    write : callable
+        Takes one `Verdict`.
+
+    Raises
+    ------
+    ConfigurationError
+        The ending names no format.
+    OutputError
+        The file cannot be written.
+    """
+    final = Path(path)
+    if final.suffix not in FORMATS:
+        raise ConfigurationError(
+            f"{final.name!r} names no format; end it in one of {', '.join(FORMATS)}"
+        )
+    if not final.absolute().parent.is_dir():
+        raise OutputError(f"the folder {final.absolute().parent} does not exist; make it first")
+    if final.is_dir():
+        raise OutputError(f"{final} is a folder; name a file")
+    beside: Path | None = None
+    try:
+        descriptor, name = tempfile.mkstemp(prefix=f".{final.name}.", dir=final.absolute().parent)
+        beside = Path(name)
+        # The mode that a plain open() would have given.
+        mask = os.umask(0)
+        os.umask(mask)
+        beside.chmod(0o666 & ~mask)
+        with _open(descriptor, binary=final.suffix == ".parquet") as file:
+            with _writer(final.suffix, file) as write:
+                yield write
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(final)
+    except OSError as error:
+        reason = error.strerror or error
+        raise OutputError(f"the scores cannot be written to {final}: {reason}") from error
+    finally:
+        if beside is not None:
+            beside.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def csv_rows(file: IO[str]) -> Iterator[WriteRow]:
+    """Write verdicts as CSV with a header; True and False in lower case, None as nothing."""
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(COLUMNS)
+
+    def write(verdict: Verdict) -> None:
+        row = as_row(verdict)
+        flag = row["anomalous"]
+        row["anomalous"] = None if flag is None else str(flag).lower()
+        if row["score"] is not None:
+            row["score"] = repr(row["score"])
+        writer.writerow([row[name] for name in COLUMNS])
+
+    yield write
+
+
+@contextlib.contextmanager
+def json_rows(file: IO[str]) -> Iterator[WriteRow]:
+    """Write verdicts as JSON, one object a line."""
+
+    def write(verdict: Verdict) -> None:
+        file.write(json.dumps(as_row(verdict), ensure_ascii=False) + "\n")
+
+    yield write
+
+
+@contextlib.contextmanager
+def parquet_rows(file: IO[bytes]) -> Iterator[WriteRow]:
+    """Write verdicts as Parquet, in groups of 16,384 rows."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    types = (pa.string(), pa.float64(), pa.float64(), pa.bool_(), pa.string(), pa.string())
+    schema = pa.schema(list(zip(COLUMNS, types, strict=True)))
+    waiting: list[dict[str, Any]] = []
+    with pq.ParquetWriter(file, schema) as writer:
+
+        def flush() -> None:
+            writer.write_table(pa.Table.from_pylist(waiting, schema=schema))
+            waiting.clear()
+
+        def write(verdict: Verdict) -> None:
+            waiting.append(as_row(verdict))
+            if len(waiting) >= _ROWS_IN_GROUP:
+                flush()
+
+        yield write
+        flush()
+
+
+def as_row(verdict: Verdict) -> dict[str, Any]:
+    """Return the verdict's columns, in their order."""
+    record = asdict(verdict)
+    return {name: record[name] for name in COLUMNS}
+
+
+def _open(descriptor: int, *, binary: bool) -> IO[Any]:
+    if binary:
+        return os.fdopen(descriptor, "wb")
+    return os.fdopen(descriptor, "w", encoding="utf-8", newline="")
+
+
+def _writer(suffix: str, file: Any) -> contextlib.AbstractContextManager[WriteRow]:
+    open_rows: Any = {".csv": csv_rows, ".jsonl": json_rows, ".parquet": parquet_rows}[suffix]
+    writer: contextlib.AbstractContextManager[WriteRow] = open_rows(file)
+    return writer

@@ -1,0 +1,88 @@
+"""Scores with their verdicts, one record a picture, bad pictures among them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from residua.errors import ImageError
+from residua.images.preprocess import InputSpec
+from residua.images.source import Batch, ImageSource
+from residua.scoring.thresholds import Threshold
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is said of one picture. A picture that could not be read has an error instead."""
+
+    index: int
+    """Position in the source."""
+    id: str
+    """Path below the folder that was given, or the index as text."""
+    score: float | None
+    """Anomaly score; the higher, the more anomalous. None: the picture could not be read."""
+    threshold: float
+    """Scores above are anomalous."""
+    anomalous: bool | None
+    """The verdict. None: the picture could not be read."""
+    label: str | None = None
+    """The picture's class, where the source knows it."""
+    error: str | None = None
+    """Why the picture could not be read."""
+
+
+class ScoredBatch(NamedTuple):
+    """What a model computes of a batch."""
+
+    scores: NDArray[np.float64]
+    """(B,); the higher, the more anomalous."""
+    error_maps: NDArray[np.float32]
+    """(B, H, W) at the model's input size."""
+    x_hat: NDArray[np.float32]
+    """Reconstructions (B, H, W, C) in [0, 1]."""
+    latent: NDArray[np.float32]
+    """Codes (B, D)."""
+
+
+ScoreBatch = Callable[[NDArray[np.uint8]], ScoredBatch]
+
+
+def scored_batches(
+    source: ImageSource, spec: InputSpec, score: ScoreBatch, batch_size: int
+) -> Iterator[tuple[Batch, ScoredBatch | None]]:
+    """Score a source batch by batch; None stands where not one picture of a batch is readable."""
+    for batch in source.batches(spec, batch_size):
+        yield batch, score(batch.images) if len(batch.indices) else None
+
+
+def batch_size_for(spec: InputSpec) -> int:
+    """Return pictures a batch: many small ones, few large ones, about the same memory."""
+    pixels = spec.height * spec.width
+    return int(np.clip((128 * 28 * 28 * 4) // pixels, 1, 256))
+
+
+def verdicts_of(
+    source: ImageSource, batch: Batch, scored: ScoredBatch | None, threshold: Threshold
+) -> list[Verdict]:
+    """Return the batch's verdicts in the source's order."""
+    labels, ids, rows = source.labels, source.ids, []
+    if scored is not None:
+        flagged = threshold.is_anomalous(scored.scores)
+        for index, score, anomalous in zip(
+            batch.indices.tolist(), scored.scores.tolist(), flagged.tolist(), strict=True
+        ):
+            label = labels[index] if labels is not None else None
+            rows.append(Verdict(index, ids[index], score, threshold.upper, anomalous, label))
+    for failure in batch.failures:
+        label = labels[failure.index] if labels is not None else None
+        cause = _one_line(failure.error)
+        rows.append(Verdict(failure.index, failure.id, None, threshold.upper, None, label, cause))
+    return sorted(rows, key=lambda row: row.index)
+
+
+def _one_line(error: ImageError) -> str:
+    return " ".join(str(error).split())

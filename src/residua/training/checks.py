@@ -1,0 +1,101 @@
+"""Did training work? The network beside predicting the mean picture, and beside PCA.
+
+A network with dead units trains without a word of warning and scores at chance. It cannot hide
+from a comparison with a predictor that has learned nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from residua.models import Autoencoder
+from residua.training.config import FitChecks
+from residua.training.feeding import to_network
+
+# Bounds on what the comparison may cost, whatever the data: values held by the PCA, pictures
+# on which the errors are taken.
+_PCA_VALUES = 50_000_000
+_MAX_COMPARED = 2_000
+_BATCH = 64
+
+
+class _Predictor(Protocol):
+    def __call__(self, rows: NDArray[np.float32]) -> NDArray[np.float32]: ...
+
+
+def compare_with_simple_predictors(
+    model: Autoencoder,
+    pixels: NDArray[np.uint8],
+    train: NDArray[np.int64],
+    validation: NDArray[np.int64],
+) -> FitChecks:
+    """Measure the mean squared error of the network, the mean picture and PCA.
+
+    Parameters
+    ----------
+    model : Autoencoder
+        The trained network.
+    pixels : ndarray of shape (N, H, W, C), uint8
+    train, validation : ndarray of int64
+        Rows of ``pixels``; the mean and the PCA are fitted on the first and all three are
+        measured on the second (at most 2,000 of them).
+    """
+    picture_size = int(np.prod(pixels.shape[1:]))
+    fitted = _evenly(train, max(2, _PCA_VALUES // picture_size))
+    compared = _evenly(validation, _MAX_COMPARED)
+    rows = _as_rows(pixels, fitted)
+    mean = rows.mean(0)
+    pca_mse = components = None
+    if model.latent_dim < picture_size:
+        from sklearn.decomposition import PCA
+
+        components = min(model.latent_dim, len(rows) - 1)
+        pca = PCA(components, svd_solver="auto", random_state=0).fit(rows)
+        basis = pca.components_.astype(np.float32)
+        pca_mse = _mse(pixels, compared, lambda x: mean + (x - mean) @ basis.T @ basis)
+    return FitChecks(
+        network_mse=_network_mse(model, pixels, compared),
+        mean_image_mse=_mse(pixels, compared, lambda _: mean),
+        pca_mse=pca_mse,
+        pca_components=components,
+        code_size=model.latent_dim,
+        picture_size=picture_size,
+    )
+
+
+def _network_mse(
+    model: Autoencoder, pixels: NDArray[np.uint8], indices: NDArray[np.int64]
+) -> float:
+    device = next(model.parameters()).device
+    model.eval()
+    total = 0.0
+    with torch.inference_mode():
+        for start in range(0, len(indices), _BATCH):
+            images = torch.from_numpy(pixels[indices[start : start + _BATCH]]).to(device)
+            x = to_network(images)
+            total += float((model(x).x_hat - x).square().mean((1, 2, 3)).double().sum())
+    return total / len(indices)
+
+
+def _mse(pixels: NDArray[np.uint8], indices: NDArray[np.int64], predict: _Predictor) -> float:
+    total = 0.0
+    for start in range(0, len(indices), _BATCH):
+        rows = _as_rows(pixels, indices[start : start + _BATCH])
+        total += float(np.square(rows - predict(rows)).mean(1, dtype=np.float64).sum())
+    return total / len(indices)
+
+
+def _as_rows(pixels: NDArray[np.uint8], indices: NDArray[np.int64]) -> NDArray[np.float32]:
+    rows = pixels[indices].reshape(len(indices), -1).astype(np.float32)
+    rows /= 255
+    return rows
+
+
+def _evenly(indices: NDArray[np.int64], at_most: int) -> NDArray[np.int64]:
+    if len(indices) <= at_most:
+        return indices
+    return indices[np.linspace(0, len(indices) - 1, at_most).astype(np.int64)]

@@ -1,0 +1,153 @@
+"""Pictures to batches: decoded once, kept as uint8, scaled to floats on the network's device."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from residua.errors import NoReadableImage, OutputError
+from residua.images.preprocess import InputSpec
+from residua.images.source import Failure, ImageSource
+
+_DECODE_BATCH = 64
+
+
+class PixelStore(NamedTuple):
+    """Every readable picture of a source, decoded."""
+
+    pixels: NDArray[np.uint8]
+    """The pictures (N, H, W, C): an array in memory, or a file mapped into it."""
+    indices: NDArray[np.int64]
+    """Index of each in the source (N,)."""
+    failures: tuple[Failure, ...]
+    """The pictures that could not be read."""
+    fingerprint: str
+    """SHA-256 of all pixels, hexadecimal."""
+
+
+def decode_all(
+    source: ImageSource,
+    spec: InputSpec,
+    *,
+    cache: Path,
+    on_decoded: Callable[[int], None] | None = None,
+) -> PixelStore:
+    """Decode a source once, so that each epoch reads plain bytes.
+
+    Pictures that are in memory already stay there; those of files go to a memory-mapped file
+    under ``cache``, so that memory does not grow with the number of files.
+
+    Parameters
+    ----------
+    source : ImageSource
+    spec : InputSpec
+    cache : Path
+        Folder for the decoded file.
+    on_decoded : callable or None
+        Told the number of pictures read so far.
+
+    Raises
+    ------
+    NoReadableImage
+        Not one picture could be read.
+    OutputError
+        There is no room for the decoded pictures.
+    """
+    shape = (len(source), *spec.shape)
+    store = np.empty(shape, np.uint8) if source.in_memory else _reserve(cache, shape)
+    kept: list[NDArray[np.int64]] = []
+    failures: list[Failure] = []
+    digest = hashlib.sha256(repr(spec.shape).encode())
+    filled = 0
+    for batch in source.batches(spec, _DECODE_BATCH):
+        failures += batch.failures
+        count = len(batch.indices)
+        store[filled : filled + count] = batch.images
+        digest.update(np.ascontiguousarray(batch.images).data)
+        kept.append(batch.indices)
+        filled += count
+        if on_decoded is not None:
+            on_decoded(filled + len(failures))
+    if not filled:
+        causes = "; ".join(f"{f.id}: {f.error}" for f in failures[:3])
+        raise NoReadableImage(f"none of the {len(source)} pictures can be read. {causes}")
+    return PixelStore(store[:filled], np.concatenate(kept), tuple(failures), digest.hexdigest())
+
+
+def _reserve(folder: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """Map a file of the full size, reserved beforehand: a full disk must fail here.
+
+    A sparse file would fail later, on writing to the map, with a signal that ends the process.
+    """
+    path, size = folder / "pixels.u8", int(np.prod(shape))
+    try:
+        with path.open("wb") as file:
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, size)
+            else:
+                file.truncate(size)
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        room = "; there is no room left" if error.errno == errno.ENOSPC else f": {error.strerror}"
+        raise OutputError(
+            f"the decoded pictures need {size / 1e6:,.0f} MB under {folder}{room}; free some, or "
+            f"set TMPDIR to a folder on another disk"
+        ) from error
+    return np.memmap(path, np.uint8, mode="r+", shape=shape)
+
+
+class PixelBatches:
+    """Batches of a `PixelStore` as uint8 tensors (B, H, W, C), with no work per picture.
+
+    Parameters
+    ----------
+    pixels : ndarray of shape (N, H, W, C), uint8
+    indices : ndarray of shape (n,), int64
+        The rows of ``pixels`` that take part.
+    batch_size : int
+    order_seed : callable or None
+        Returns the seed of the next pass's order. None: rows come in the order given.
+    """
+
+    def __init__(
+        self,
+        pixels: NDArray[np.uint8],
+        indices: NDArray[np.int64],
+        batch_size: int,
+        order_seed: Callable[[], tuple[int, ...]] | None = None,
+    ) -> None:
+        self.pixels = pixels
+        self.indices = indices
+        self.order_seed = order_seed
+        starts = list(range(0, len(indices), batch_size))
+        # One lone picture has no batch statistics, so it joins the batch before it.
+        if len(starts) > 1 and len(indices) - starts[-1] == 1:
+            starts.pop()
+        self.bounds = [*starts, len(indices)]
+
+    def __len__(self) -> int:
+        return len(self.bounds) - 1
+
+    def __iter__(self) -> Iterator[Tensor]:
+        order = self.indices
+        if self.order_seed is not None:
+            order = np.random.default_rng(self.order_seed()).permutation(order)
+        for start, stop in zip(self.bounds, self.bounds[1:], strict=False):
+            yield torch.from_numpy(self.pixels[order[start:stop]])
+
+
+def to_network(images: Tensor) -> Tensor:
+    """Scale uint8 pictures (B, H, W, C) to float (B, C, H, W) in [0, 1].
+
+    The result lies in memory as it came, channels last, the faster layout for convolutions.
+    """
+    return images.permute(0, 3, 1, 2).float() / 255

@@ -1,0 +1,294 @@
+"""Train a network on pictures held as uint8: Lightning's loop, and the guards around it."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import lightning as L
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import Callback, EarlyStopping
+from numpy.typing import NDArray
+from rich.console import Console
+
+from residua.errors import (
+    CannotResume,
+    ConfigurationError,
+    LearnedNothing,
+    NoBottleneck,
+    NothingLearned,
+    Restarted,
+    WorseThanPCA,
+)
+from residua.models import Autoencoder
+from residua.training.checks import compare_with_simple_predictors
+from residua.training.config import EpochRecord, FitChecks, TrainingConfig
+from residua.training.feeding import PixelBatches
+from residua.training.module import KeepBest, TrainingModule
+from residua.training.progress import ShowProgress
+
+CHECKPOINT = "last.ckpt"
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """A trained network and how it came about."""
+
+    model: Autoencoder
+    """In evaluation mode, float32, with the best weights."""
+    history: list[EpochRecord]
+    """One record an epoch."""
+    checks: FitChecks
+    """Its error beside two simple predictors'."""
+    seed: int
+    """The seed that led to it: the one asked for, or the next after a restart."""
+    interrupted: bool
+    """Whether Ctrl-C ended it before its time."""
+
+
+def train(
+    build: Callable[[], Autoencoder],
+    pixels: NDArray[np.uint8],
+    training: NDArray[np.int64],
+    validation: NDArray[np.int64],
+    config: TrainingConfig,
+    *,
+    checkpoint_folder: Path | None = None,
+    resume: bool = False,
+    tolerate_failure: bool = False,
+    console: Console | None = None,
+) -> TrainingResult:
+    """Train, check against simple predictors, and once start again where nothing was learned.
+
+    Parameters
+    ----------
+    build : callable
+        Returns the network with fresh weights, drawn from torch's global generator.
+    pixels : ndarray of shape (N, H, W, C), uint8
+    training, validation : ndarray of int64
+        Rows of ``pixels`` to learn from, and to choose the best epoch on.
+    config : TrainingConfig
+    checkpoint_folder : Path or None
+        Folder for the state after each epoch.
+    resume : bool
+        Go on from that state where there is one.
+    tolerate_failure : bool
+        Whether a network no better than the mean picture is a warning instead of an error.
+    console : Console or None
+        Where progress is shown; None: nowhere.
+
+    Raises
+    ------
+    TrainingDiverged
+        The loss became NaN or infinite.
+    NothingLearned
+        No better than predicting the mean picture, from two seeds.
+    CannotResume
+        The checkpoint cannot be read.
+    """
+    for attempt in (0, 1):
+        seed = config.seed + attempt
+        folder = checkpoint_folder / f"attempt-{attempt}" if checkpoint_folder else None
+        model, kept, interrupted = _run(
+            build, pixels, training, validation, config, seed, folder, resume, console
+        )
+        checks = compare_with_simple_predictors(model, pixels, training, validation)
+        if checks.network_mse < checks.mean_image_mse or interrupted:
+            break
+        finding = (
+            f"the network learned nothing: its mean squared error on validation pictures is "
+            f"{checks.network_mse:.3g}, and predicting the mean picture gives "
+            f"{checks.mean_image_mse:.3g}"
+        )
+        if tolerate_failure:
+            warnings.warn(finding, LearnedNothing, stacklevel=2)
+            break
+        if attempt:
+            raise NothingLearned(
+                f"{finding}, from two seeds; try more epochs, another learning rate than "
+                f"{config.learning_rate:g}, a larger code, or more pictures than {len(training)}"
+            )
+        warnings.warn(f"{finding}; starting again from seed {seed + 1}", Restarted, stacklevel=2)
+    if checks.network_mse < checks.mean_image_mse:
+        _warn_of(checks)
+    return TrainingResult(model, kept.history, checks, seed, interrupted)
+
+
+def choose_batch_size(n_train: int) -> int:
+    """Return the power of two from 8 to 128 that gives about 16 steps an epoch or more."""
+    return int(np.clip(1 << max(0, int(np.log2(max(n_train / 16, 1)))), 8, 128))
+
+
+def choose_epochs(n_train: int, batch_size: int) -> int:
+    """Return the epochs that make about 4,000 steps, from 15 to 200."""
+    return int(np.clip(round(4_000 * batch_size / max(n_train, 1)), 15, 200))
+
+
+def _run(
+    build: Callable[[], Autoencoder],
+    pixels: NDArray[np.uint8],
+    training: NDArray[np.int64],
+    validation: NDArray[np.int64],
+    config: TrainingConfig,
+    seed: int,
+    folder: Path | None,
+    resume: bool,
+    console: Console | None,
+) -> tuple[Autoencoder, KeepBest, bool]:
+    checkpoint = None
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        checkpoint = folder / CHECKPOINT
+    accelerator = _accelerator(config.device)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = build().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        module = TrainingModule(model, learning_rate=config.learning_rate, seed=seed)
+        kept = KeepBest(len(training), checkpoint)
+        callbacks: list[Callback] = [kept]
+        if config.patience is not None:
+            callbacks.append(EarlyStopping("val_loss", patience=config.patience))
+        if console is not None:
+            callbacks.append(ShowProgress(kept, console))
+        with _quiet_lightning():
+            trainer = L.Trainer(
+                accelerator=accelerator,
+                devices=1,
+                precision=_lightning_precision(config.precision, accelerator),
+                max_epochs=config.epochs,
+                callbacks=callbacks,
+                logger=False,
+                enable_checkpointing=False,
+                enable_progress_bar=False,
+                enable_model_summary=False,
+                num_sanity_val_steps=0,
+            )
+            batches = PixelBatches(
+                pixels, training, config.batch_size, lambda: (seed, trainer.current_epoch)
+            )
+            with _stop_on_interrupt(trainer) as interruption:
+                _fit(
+                    trainer,
+                    module,
+                    batches,
+                    PixelBatches(pixels, validation, max(config.batch_size, 128)),
+                    checkpoint if resume and checkpoint and checkpoint.exists() else None,
+                )
+    if kept.best_weights:
+        model.load_state_dict(kept.best_weights)
+    return model.to("cpu").eval(), kept, bool(interruption)
+
+
+def _fit(
+    trainer: L.Trainer,
+    module: TrainingModule,
+    training: PixelBatches,
+    validation: PixelBatches,
+    checkpoint: Path | None,
+) -> None:
+    try:
+        # weights_only: a checkpoint is data, and reading it runs no code.
+        trainer.fit(module, training, validation, ckpt_path=checkpoint, weights_only=True)
+    except SystemExit as error:
+        # Lightning ends the process on KeyboardInterrupt; the caller of a library decides that.
+        raise KeyboardInterrupt from error
+    except Exception as error:
+        if checkpoint is not None and trainer.state.fn and trainer.global_step == 0:
+            raise CannotResume(
+                f"the checkpoint {checkpoint} cannot be read ({error}); delete "
+                f"{checkpoint.parent.parent} to start afresh"
+            ) from error
+        raise
+
+
+def _warn_of(checks: FitChecks) -> None:
+    if checks.pca_mse is None:
+        warnings.warn(
+            f"the code has {checks.code_size:,} numbers and the picture {checks.picture_size:,}: "
+            f"such a network can copy what it has never seen; its score may follow the "
+            f"picture's brightness instead of its strangeness",
+            NoBottleneck,
+            stacklevel=3,
+        )
+    elif checks.network_mse > checks.pca_mse:
+        warnings.warn(
+            f"PCA with {checks.pca_components} components rebuilds validation pictures better "
+            f"than the network (mean squared error {checks.pca_mse:.3g} against "
+            f"{checks.network_mse:.3g}); train for more epochs, or on more pictures",
+            WorseThanPCA,
+            stacklevel=3,
+        )
+
+
+def _accelerator(device: str) -> str:
+    found = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if device == "auto":
+        return next((name for name, there in found.items() if there), "cpu")
+    if device == "cpu" or found.get(device):
+        return device
+    if device in found:
+        raise ConfigurationError(f"device {device!r} was asked for, and torch finds none here")
+    raise ConfigurationError(f"device is {device!r}; it must be 'auto', 'cpu', 'cuda' or 'mps'")
+
+
+def _lightning_precision(precision: str, accelerator: str) -> Literal["32-true", "bf16-mixed"]:
+    if precision == "float32" or (precision == "auto" and not computes_in_bf16(accelerator)):
+        return "32-true"
+    return "bf16-mixed"
+
+
+def computes_in_bf16(accelerator: str) -> bool:
+    """Say whether the processor ("cpu") or card ("cuda") has instructions for bf16."""
+    if accelerator == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if accelerator == "cpu":
+        # Without these instructions bf16 is emulated and slower than float32.
+        names = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
+        return any(getattr(torch.cpu, name, lambda: False)() for name in names)
+    return False
+
+
+@contextmanager
+def _quiet_lightning() -> Iterator[None]:
+    """Keep Lightning's notes on hardware and its tips out of the user's terminal."""
+    logger = logging.getLogger("lightning.pytorch")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module=r"lightning\.")
+            warnings.filterwarnings("ignore", category=FutureWarning, module=r"copyreg")
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+@contextmanager
+def _stop_on_interrupt(trainer: L.Trainer) -> Iterator[list[int]]:
+    """Let the first Ctrl-C end training after the step in progress; a second one is immediate.
+
+    Yields a list that holds something once it was pressed.
+    """
+    pressed: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield pressed
+        return
+
+    def on_signal(number: int, _frame: object) -> None:
+        pressed.append(number)
+        trainer.should_stop = True
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    previous = signal.signal(signal.SIGINT, on_signal)
+    try:
+        yield pressed
+    finally:
+        signal.signal(signal.SIGINT, previous)

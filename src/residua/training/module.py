@@ -1,0 +1,173 @@
+"""The Lightning side of training: the step, and what is kept of each epoch."""
+
+from __future__ import annotations
+
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import Callback
+from torch import Tensor
+
+from residua.errors import TrainingDiverged
+from residua.models import Autoencoder
+from residua.training.config import EpochRecord
+from residua.training.feeding import to_network
+
+# On a card, looking at a loss waits for the card; so it is looked at only so often there.
+_STEPS_BETWEEN_LOOKS = 50
+
+
+class TrainingModule(L.LightningModule):
+    """One step of an `Autoencoder` on batches of uint8 pictures (B, H, W, C)."""
+
+    def __init__(self, model: Autoencoder, *, learning_rate: float, seed: int) -> None:
+        super().__init__()
+        self.model = model
+        self.learning_rate = learning_rate
+        self.seed = seed
+        self.train_loss = _Mean()
+        self.val_loss = _Mean()
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Adam (Kingma and Ba, 2015), fused where the device has it."""
+        fused = self.device.type in ("cpu", "cuda")
+        return torch.optim.Adam(self.parameters(), lr=self.learning_rate, fused=fused)
+
+    def on_train_epoch_start(self) -> None:
+        """Start the epoch's randomness from its number: a resumed run meets the same."""
+        torch.manual_seed(epoch_seed(self.seed, self.current_epoch))
+        self.train_loss.reset()
+
+    def training_step(self, batch: Tensor, batch_idx: int) -> Tensor:
+        """Loss of one batch; stops at one that is not finite."""
+        loss = self.model.training_losses(to_network(batch))["loss"]
+        look = loss.device.type == "cpu" or batch_idx % _STEPS_BETWEEN_LOOKS == 0
+        if look and not torch.isfinite(loss):
+            self._stop(loss.detach())
+        self.train_loss.add(loss.detach(), len(batch))
+        return loss
+
+    def on_train_epoch_end(self) -> None:
+        """Catch on a card what no look has caught."""
+        if not math.isfinite(self.train_loss.value()):
+            self._stop(self.train_loss.total)
+
+    def on_validation_epoch_start(self) -> None:
+        """Start the mean afresh."""
+        self.val_loss.reset()
+
+    def validation_step(self, batch: Tensor, batch_idx: int) -> None:
+        """Add one batch to the validation loss."""
+        self.val_loss.add(self.model.training_losses(to_network(batch))["loss"], len(batch))
+
+    def on_validation_epoch_end(self) -> None:
+        """Give the epoch's validation loss to the callbacks that watch it."""
+        self.log("val_loss", self.val_loss.value(), logger=False)
+
+    def _stop(self, loss: Tensor) -> None:
+        raise TrainingDiverged(
+            f"the loss became {float(loss)} at step {self.global_step + 1} (epoch "
+            f"{self.current_epoch + 1}); try a learning rate below {self.learning_rate:g}, or "
+            f"precision 'float32'"
+        )
+
+
+class KeepBest(Callback):
+    """Keeps the record of each epoch and the weights of the one with the least validation loss.
+
+    Parameters
+    ----------
+    n_train : int
+        Training pictures in an epoch.
+    checkpoint : Path or None
+        Where the state after each epoch goes, from which a killed run resumes.
+    """
+
+    def __init__(self, n_train: int, checkpoint: Path | None) -> None:
+        self.n_train = n_train
+        self.checkpoint = checkpoint
+        self.history: list[EpochRecord] = []
+        self.best_loss = math.inf
+        self.best_weights: dict[str, Tensor] = {}
+        self._train_seconds = 0.0
+        self._mark = 0.0
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Start the epoch's clock."""
+        self._train_seconds, self._mark = 0.0, time.perf_counter()
+
+    def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Stop the clock: validation is not training."""
+        self._train_seconds += time.perf_counter() - self._mark
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Record the epoch and keep the weights where they are the best so far."""
+        assert isinstance(pl_module, TrainingModule)
+        val_loss = pl_module.val_loss.value()
+        best = val_loss < self.best_loss
+        if best:
+            self.best_loss = val_loss
+            state = pl_module.model.state_dict()
+            self.best_weights = {name: value.detach().clone() for name, value in state.items()}
+        self.history.append(
+            EpochRecord(
+                epoch=trainer.current_epoch + 1,
+                train_loss=pl_module.train_loss.value(),
+                val_loss=val_loss,
+                images_per_second=pl_module.train_loss.count / max(self._train_seconds, 1e-9),
+                best=best,
+            )
+        )
+        self._mark = time.perf_counter()
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Write the checkpoint beside the last one, then put it in its place."""
+        if self.checkpoint is None or trainer.interrupted or trainer.should_stop:
+            return
+        beside = self.checkpoint.with_suffix(".new")
+        trainer.save_checkpoint(beside)
+        beside.replace(self.checkpoint)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain values and tensors only: the checkpoint is read without running code."""
+        return {
+            "history": [record.model_dump() for record in self.history],
+            "best_loss": self.best_loss,
+            "best_weights": self.best_weights,
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take up where the checkpoint was written."""
+        self.history = [EpochRecord(**record) for record in state_dict["history"]]
+        self.best_loss = state_dict["best_loss"]
+        self.best_weights = state_dict["best_weights"]
+
+
+class _Mean:
+    """Running mean of batch losses, kept on the device until it is asked for."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        self.total: Tensor = torch.zeros((), dtype=torch.float64)
+        self.count = 0
+
+    def add(self, loss: Tensor, count: int) -> None:
+        # A card without float64 (MPS) sums in float32.
+        wide = loss.float() if loss.device.type == "mps" else loss.double()
+        self.total = self.total.to(wide.device, wide.dtype) + wide * count
+        self.count += count
+
+    def value(self) -> float:
+        return float(self.total) / max(self.count, 1)
+
+
+def epoch_seed(seed: int, epoch: int) -> int:
+    """Seed of one epoch's randomness, the same on every machine."""
+    return int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0] >> 1)

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from residua.errors import ConfigurationError
+from residua.models import build_model
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"),
+    [((8, 8, 1), 8), ((28, 28, 1), 32), ((128, 128, 1), 128), ((256, 256, 3), 256)],
+)
+def test_the_default_code_is_about_the_root_of_the_pictures_values(
+    shape: tuple[int, int, int], expected: int
+) -> None:
+    assert build_model("conv", shape).latent_dim == expected
+
+
+@pytest.mark.parametrize("shape", [(8, 8, 1), (9, 31, 2), (28, 28, 1), (100, 1024, 1)])
+def test_the_code_is_a_true_bottleneck(shape: tuple[int, int, int]) -> None:
+    height, width, channels = shape
+    assert build_model("conv", shape).latent_dim * 4 <= height * width * channels
+
+
+@pytest.mark.parametrize("side", [8, 9, 15, 17, 33, 1024])
+def test_any_side_from_8_to_1024_is_taken(side: int) -> None:
+    model = build_model("conv", (side, 8, 1)).eval()
+    with torch.inference_mode():
+        assert model(torch.zeros(1, 1, side, 8)).x_hat.shape == (1, 1, side, 8)
+
+
+def test_depth_follows_from_the_size() -> None:
+    depths = [
+        sum(isinstance(layer, torch.nn.Conv2d) for layer in build_model("conv", s).encoder)
+        for s in [(8, 8, 1), (28, 28, 1), (128, 128, 1), (1024, 1024, 1)]
+    ]
+    assert depths == [1, 2, 4, 7]
+
+
+def test_the_code_size_can_be_set() -> None:
+    assert build_model("conv", (28, 28, 1), latent_dim=5).latent_dim == 5
+    with pytest.raises(ConfigurationError, match="at least 1"):
+        build_model("conv", (28, 28, 1), latent_dim=-1)

@@ -1,0 +1,293 @@
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import MinMaxScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from residua import AutoencoderDetector
+from residua.errors import (
+    BadArray,
+    CannotResume,
+    ConfigurationError,
+    DamagedImage,
+    IdenticalImages,
+    ImageError,
+    InputError,
+    LearnedNothing,
+    NoReadableImage,
+    SkippedImages,
+    TooFewImages,
+)
+from residua.images.source import ArraySource
+
+
+def quick(**changes: Any) -> AutoencoderDetector:
+    return AutoencoderDetector(**{"epochs": 2, "on_failed_fit": "warn", **changes})
+
+
+def quietly_fitted(X: Any, **changes: Any) -> AutoencoderDetector:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return quick(**changes).fit(X)
+
+
+# scikit-learn's own contract. Its checks feed tables of any numbers, so the range comes from the
+# data, and noise that no network can learn, so a failed fit is but a warning.
+EXPECTED_FAILURES: dict[str, str] = {}
+
+
+@pytest.mark.filterwarnings("ignore")
+@parametrize_with_checks(
+    [quick(epochs=1, value_range="data")],
+    expected_failed_checks=lambda _: EXPECTED_FAILURES,
+)
+def test_scikit_learns_contract_holds(estimator: AutoencoderDetector, check: Any) -> None:
+    check(estimator)
+
+
+def test_it_tells_blobs_from_stripes(
+    detector: AutoencoderDetector, blobs: NDArray[np.uint8], stripes: NDArray[np.uint8]
+) -> None:
+    scores = detector.anomaly_scores(np.concatenate([blobs, stripes]))
+    assert roc_auc_score(np.repeat([0, 1], [160, 20]), scores) == 1
+    assert (detector.predict(stripes) == -1).all()
+    assert (detector.predict(blobs) == 1).mean() > 0.95
+
+
+def test_signs_are_scikit_learns_and_the_score_is_raw(
+    detector: AutoencoderDetector, blobs: NDArray[np.uint8]
+) -> None:
+    scores = detector.anomaly_scores(blobs)
+    assert scores.dtype == np.float64
+    assert np.array_equal(detector.score_samples(blobs), -scores)
+    np.testing.assert_allclose(
+        detector.decision_function(blobs), detector.score_samples(blobs) - detector.offset_
+    )
+    maps = detector.error_maps(blobs)
+    np.testing.assert_allclose(scores, maps.astype(np.float64).mean((1, 2)), rtol=1e-12)
+    expected = np.square(detector.reconstruct(blobs)[..., 0] - blobs / np.float32(255))
+    np.testing.assert_allclose(maps, expected, atol=1e-6)
+
+
+def test_a_two_sided_rule_flags_scores_that_are_too_low(blobs: NDArray[np.uint8]) -> None:
+    fitted = quietly_fitted(blobs, threshold="zscore(0.5, two_sided=True)")
+    scores = fitted.anomaly_scores(blobs)
+    assert fitted.threshold_.lower is not None
+    low = scores < fitted.threshold_.lower
+    assert low.any()
+    assert (fitted.predict(blobs)[low] == -1).all()
+    assert ((fitted.decision_function(blobs) < 0) == (fitted.predict(blobs) == -1)).all()
+
+
+def test_equal_random_states_give_equal_scores(blobs: NDArray[np.uint8]) -> None:
+    first, second, other = (quietly_fitted(blobs, random_state=seed) for seed in (3, 3, 4))
+    assert np.array_equal(first.anomaly_scores(blobs), second.anomaly_scores(blobs))
+    assert not np.array_equal(first.anomaly_scores(blobs), other.anomaly_scores(blobs))
+
+
+def test_labels_of_anomalies_have_no_part_in_a_fit(blobs: NDArray[np.uint8]) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        labelled = quick().fit(blobs, np.arange(160) % 2)
+    unlabelled = quietly_fitted(blobs)
+    assert np.array_equal(labelled.anomaly_scores(blobs), unlabelled.anomaly_scores(blobs))
+
+
+def test_the_threshold_is_fitted_on_pictures_that_training_never_saw(
+    detector: AutoencoderDetector,
+) -> None:
+    data = detector.manifest_.data
+    assert (data.training, data.validation, data.calibration) == (128, 16, 16)
+    assert len(detector.calibration_scores_) == data.calibration
+
+
+def test_the_same_pictures_score_the_same_from_every_kind_of_source(
+    detector: AutoencoderDetector, blobs: NDArray[np.uint8], tmp_path: Path
+) -> None:
+    for number, image in enumerate(blobs[:4]):
+        Image.fromarray(image).save(tmp_path / f"{number}.png")
+    expected = detector.anomaly_scores(blobs[:4])
+    sources: list[Any] = [
+        tmp_path,
+        sorted(tmp_path.iterdir()),
+        [Image.fromarray(image) for image in blobs[:4]],
+        list(blobs[:4]),
+        blobs[:4, ..., None],
+        blobs[:4].astype(np.float64) / 255,
+        ArraySource(blobs[:4]),
+    ]
+    for source in sources:
+        assert np.array_equal(detector.anomaly_scores(source), expected)
+
+
+def test_a_table_of_flattened_square_pictures_is_the_pictures(blobs: NDArray[np.uint8]) -> None:
+    table = quietly_fitted(blobs.reshape(160, -1))
+    pictures = quietly_fitted(blobs)
+    assert table.n_features_in_ == 256
+    assert np.array_equal(
+        table.anomaly_scores(blobs.reshape(160, -1)), pictures.anomaly_scores(blobs)
+    )
+
+
+def test_it_works_in_a_pipeline_and_a_clone(blobs: NDArray[np.uint8]) -> None:
+    table = blobs.reshape(160, -1).astype(float)
+    pipeline = make_pipeline(MinMaxScaler(clip=True), quick())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert clone(pipeline).fit(table).predict(table).shape == (160,)
+
+
+def test_grid_search_chooses_among_parameters(
+    blobs: NDArray[np.uint8], stripes: NDArray[np.uint8]
+) -> None:
+    X = np.concatenate([blobs[:60], stripes]).reshape(80, -1)
+    y = np.repeat([1, -1], [60, 20])
+    search = GridSearchCV(quick(), {"latent_dim": [2, 8]}, scoring="roc_auc", cv=2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        search.fit(X, y)
+    assert set(search.best_params_) == {"latent_dim"}
+
+
+def test_floats_beyond_zero_and_one_are_refused_with_the_way_out() -> None:
+    with pytest.raises(BadArray, match="value_range"):
+        quick().fit(np.full((20, 16, 16), 3.0))
+
+
+def test_a_stated_value_range_takes_other_units() -> None:
+    rng = np.random.default_rng(0)
+    celsius = rng.uniform(20, 90, (40, 16, 16))
+    fitted = quietly_fitted(celsius, value_range=(20, 90))
+    assert fitted.input_spec_.value_range == (20, 90)
+    assert fitted.anomaly_scores(celsius).shape == (40,)
+
+
+@pytest.mark.parametrize(
+    ("X", "error"),
+    [
+        (np.zeros((0, 16, 16), np.uint8), InputError),
+        (np.zeros((1, 16, 16), np.uint8), TooFewImages),
+        (np.zeros((5, 16, 16), np.uint8), TooFewImages),
+        (np.full((20, 16, 16), 7, np.uint8), IdenticalImages),
+        (np.full((20, 16, 16), np.nan), BadArray),
+        (np.zeros((20, 16, 16, 1, 1), np.uint8), BadArray),
+        (object(), InputError),
+    ],
+)
+def test_pictures_that_cannot_be_fitted_are_refused(X: Any, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        quick().fit(X)
+
+
+def test_constant_pictures_of_different_greys_can_be_fitted() -> None:
+    greys = np.repeat(np.arange(40, 200, 2, dtype=np.uint8), 256).reshape(-1, 16, 16)
+    fitted = quietly_fitted(greys)
+    assert np.isfinite(fitted.anomaly_scores(greys)).all()
+
+
+def test_a_folder_with_bad_files_is_fitted_without_them(
+    blobs: NDArray[np.uint8], tmp_path: Path
+) -> None:
+    for number, image in enumerate(blobs[:20]):
+        Image.fromarray(image).save(tmp_path / f"{number:02}.png")
+    (tmp_path / "bad.png").write_bytes(b"\x89PNG\r\n")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", LearnedNothing)
+        with pytest.warns(SkippedImages, match=r"1 unreadable.*bad\.png"):
+            fitted = quick().fit(tmp_path)
+    assert fitted.manifest_.data.skipped == 1
+
+
+def test_a_folder_without_a_readable_file_is_an_error(tmp_path: Path) -> None:
+    for number in range(8):
+        (tmp_path / f"{number}.png").write_bytes(b"")
+    with pytest.raises(NoReadableImage):
+        quick().fit(tmp_path)
+
+
+def test_scores_of_a_source_with_a_bad_file_raise_its_error(
+    detector: AutoencoderDetector, blobs: NDArray[np.uint8], tmp_path: Path
+) -> None:
+    Image.fromarray(blobs[0]).save(tmp_path / "a.png")
+    content = (tmp_path / "a.png").read_bytes()
+    (tmp_path / "b.png").write_bytes(content[: len(content) // 2])
+    with pytest.raises(DamagedImage, match=r"b\.png"):
+        detector.anomaly_scores(tmp_path)
+    rows = list(detector.verdicts(tmp_path))
+    assert [row.error is None for row in rows] == [True, False]
+    assert issubclass(DamagedImage, ImageError)
+
+
+def test_mixed_sizes_and_modes_are_brought_to_one(
+    blobs: NDArray[np.uint8], tmp_path: Path
+) -> None:
+    for number, image in enumerate(blobs[:24]):
+        picture = Image.fromarray(image).convert(("L", "RGB", "RGBA", "P")[number % 4])
+        side = (16, 24, 40)[number % 3]
+        picture.resize((side, side)).save(tmp_path / f"{number:02}.png")
+    fitted = quietly_fitted(tmp_path)
+    assert fitted.input_spec_.channels == 3
+    assert fitted.anomaly_scores(tmp_path).shape == (24,)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"epochs": 0},
+        {"learning_rate": -1},
+        {"validation_fraction": 0},
+        {"validation_fraction": 0.6, "calibration_fraction": 0.5},
+        {"model": "con"},
+        {"loss": "hinge"},
+        {"error_map": "cubed"},
+        {"reduction": "sum"},
+        {"threshold": "sigma(3)"},
+        {"precision": "fp8"},
+        {"device": "tpu"},
+        {"image_size": 4},
+        {"image_size": 5000},
+        {"resize": "squeeze"},
+        {"latent_dim": 0},
+        {"on_failed_fit": "ignore"},
+    ],
+)
+def test_a_wrong_parameter_is_refused_at_fit_by_its_name(
+    wrong: dict[str, Any], blobs: NDArray[np.uint8]
+) -> None:
+    with pytest.raises(ConfigurationError):
+        quick(**wrong).fit(blobs)
+
+
+def test_an_unfitted_detector_says_so(blobs: NDArray[np.uint8], tmp_path: Path) -> None:
+    for call in (lambda d: d.predict(blobs), lambda d: d.save(tmp_path / "x.residua")):
+        with pytest.raises(NotFittedError):
+            call(quick())
+
+
+def test_a_checkpoint_of_another_fit_is_refused_with_what_differs(
+    blobs: NDArray[np.uint8], tmp_path: Path
+) -> None:
+    quietly_fitted(blobs, checkpoint_dir=tmp_path)
+    with pytest.raises(CannotResume, match="epochs was 2 and is 3"):
+        quietly_fitted(blobs, checkpoint_dir=tmp_path, resume=True, epochs=3)
+    with pytest.raises(CannotResume, match="pictures differ"):
+        quietly_fitted(blobs[:100], checkpoint_dir=tmp_path, resume=True)
+
+
+def test_without_resume_an_old_checkpoint_is_not_used(
+    blobs: NDArray[np.uint8], tmp_path: Path
+) -> None:
+    quietly_fitted(blobs, checkpoint_dir=tmp_path, epochs=1)
+    assert len(quietly_fitted(blobs, checkpoint_dir=tmp_path, epochs=2).history_) == 2

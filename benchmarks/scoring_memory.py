@@ -1,6 +1,6 @@
 """Peak memory of scoring a folder: 1,000 files against 10,000.
 
-    scripts/bench scoring_memory [--counts 1000,10000]
+scripts/bench scoring_memory [--counts 1000,10000]
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Time to start: the help of the command line, and that it imports no torch.
 
-    scripts/bench start_time [--repeats 10]
+scripts/bench start_time [--repeats 10]
 """
 
 from __future__ import annotations

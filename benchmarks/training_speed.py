@@ -85,7 +85,13 @@ def residua_fit(images: np.ndarray, epochs: int) -> float:
     from residua.errors import NoBottleneck
 
     detector = AutoencoderDetector(
-        "seed-mnist", error_map="bce", epochs=epochs, batch_size=BATCH, on_failed_fit="warn"
+        "seed-mnist",
+        error_map="bce",
+        epochs=epochs,
+        batch_size=BATCH,
+        learning_rate=1e-3,
+        schedule="constant",
+        on_failed_fit="warn",
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NoBottleneck)

@@ -177,9 +177,7 @@ def test_signed_calibration_scores_that_are_a_pickle_are_refused(copy: Path) -> 
         load(copy)
 
 
-def test_saving_replaces_a_bundle_of_that_name(
-    detector: AutoencoderDetector, copy: Path
-) -> None:
+def test_saving_replaces_a_bundle_of_that_name(detector: AutoencoderDetector, copy: Path) -> None:
     (copy / "model.onnx").write_bytes(b"old")
     detector.save(copy)
     assert open_bundle(copy)

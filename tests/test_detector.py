@@ -230,9 +230,7 @@ def test_scores_of_a_source_with_a_bad_file_raise_its_error(
     assert issubclass(DamagedImage, ImageError)
 
 
-def test_mixed_sizes_and_modes_are_brought_to_one(
-    blobs: NDArray[np.uint8], tmp_path: Path
-) -> None:
+def test_mixed_sizes_and_modes_are_brought_to_one(blobs: NDArray[np.uint8], tmp_path: Path) -> None:
     for number, image in enumerate(blobs[:24]):
         picture = Image.fromarray(image).convert(("L", "RGB", "RGBA", "P")[number % 4])
         side = (16, 24, 40)[number % 3]

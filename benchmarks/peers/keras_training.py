@@ -1,6 +1,6 @@
 """The MNIST report's network in Keras, timed in `fit` alone; runs in an environment of its own.
 
-    python keras_training.py N_TRAIN N_VALIDATION EPOCHS BATCH
+python keras_training.py N_TRAIN N_VALIDATION EPOCHS BATCH
 """
 
 import json

@@ -85,7 +85,10 @@ def fit(
     batch_size: Annotated[
         int | None, typer.Option(help="Pictures in a step. [default: 8 to 128]")
     ] = None,
-    learning_rate: Annotated[float, typer.Option(help="Step size of Adam.")] = 1e-3,
+    learning_rate: Annotated[float, typer.Option(help="Step size of Adam.")] = 5e-3,
+    schedule: Annotated[
+        str, typer.Option(help="Course of the learning rate: one-cycle or constant.")
+    ] = "one-cycle",
     patience: Annotated[
         int | None,
         typer.Option(help="Epochs without progress after which to stop. [default: never]"),
@@ -132,6 +135,7 @@ def fit(
         epochs=epochs,
         batch_size=batch_size,
         learning_rate=learning_rate,
+        schedule=schedule,
         patience=patience,
         image_size=size,
         channels=channels,
@@ -247,6 +251,7 @@ def datasets(as_json: AsJson = False) -> None:
             "name": d.name,
             "title": d.title,
             "images": d.n_images,
+            "shape": d.shape,
             "size": d.size,
             "licence": d.licence,
             "splits": list(d.splits),
@@ -259,17 +264,21 @@ def datasets(as_json: AsJson = False) -> None:
         typer.echo(json.dumps(records, indent=2))
         return
     table = Table(title=f"Data sets (under {data_home()})", title_justify="left")
-    for column in ("name", "what", "images", "size", "licence", "on disk"):
-        table.add_column(column, justify="right" if column == "images" else "left")
+    table.add_column("name", no_wrap=True)
+    table.add_column("what")
+    table.add_column("images", justify="right", no_wrap=True)
+    for column in ("pictures", "on disk", "licence"):
+        table.add_column(column)
     for record in records:
         count = record["images"]
+        there = "[green]yes[/]" if record["on_disk"] else "no"
         table.add_row(
             f"[bold]{record['name']}[/]",
             str(record["title"]),
             f"{count:,}" if isinstance(count, int) else "any",
-            str(record["size"]),
+            str(record["shape"]),
+            f"{there}, {record['size']}",
             str(record["licence"]),
-            "[green]yes[/]" if record["on_disk"] else "no",
         )
     _print_table(table)
 

@@ -64,8 +64,10 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  #
         from 15 to 200.
     batch_size : int or None, default=None
         Pictures in one step. None: from 8 to 128 by the number of pictures.
-    learning_rate : float, default=1e-3
-        Step size of Adam.
+    learning_rate : float, default=5e-3
+        Step size of Adam: the greatest of the cycle, or the constant one.
+    schedule : {"one-cycle", "constant"}, default="one-cycle"
+        Course of the learning rate: a short rise and a long fall, or none.
     patience : int or None, default=None
         Epochs without a better validation loss after which training stops. None: never.
     validation_fraction : float, default=0.1
@@ -148,7 +150,8 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  #
         threshold: str | ThresholdRule = "percentile(99)",
         epochs: int | None = None,
         batch_size: int | None = None,
-        learning_rate: float = 1e-3,
+        learning_rate: float = 5e-3,
+        schedule: str = "one-cycle",
         patience: int | None = None,
         validation_fraction: float = 0.1,
         calibration_fraction: float = 0.1,
@@ -175,6 +178,7 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  #
         self.epochs = epochs
         self.batch_size = batch_size
         self.learning_rate = learning_rate
+        self.schedule = schedule
         self.patience = patience
         self.validation_fraction = validation_fraction
         self.calibration_fraction = calibration_fraction
@@ -347,7 +351,7 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  #
             return ArraySource(table.reshape(len(table), *_row_shape(table.shape[1])))
         if reset and hasattr(self, "n_features_in_"):
             del self.n_features_in_
-        return resolve_source(X, split="train" if reset else None)
+        return resolve_source(X, prefer="train" if reset else "test")
 
     def _scored(self, source: ImageSource) -> Iterator[tuple[Batch, ScoredBatch | None]]:
         spec = self.input_spec_

@@ -55,7 +55,7 @@ def to_onnx(graph: ScoringGraph) -> bytes:
         torch.onnx.export(
             graph.eval(),
             (torch.zeros(shape, dtype=torch.uint8),),
-            buffer,
+            buffer,  # type: ignore[arg-type]  # the tracing exporter writes to any file object
             dynamo=False,
             opset_version=_OPSET,
             input_names=["images"],

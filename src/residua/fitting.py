@@ -46,6 +46,9 @@ from residua.training.fit import (
 MIN_IMAGES = 6
 """Fewer cannot be held apart for training, validation and calibration."""
 
+FIT_MARK = "fit.json"
+"""Names, in a checkpoint folder, the settings and pictures of the fit that it belongs to."""
+
 _MAPS_FOR_CEILING = 256
 
 
@@ -94,6 +97,10 @@ def fit_network(
         Training failed or cannot be resumed.
     """
     # Everything that can be refused is refused before the first picture is decoded.
+    if resume and not (checkpoint_folder and (checkpoint_folder / FIT_MARK).is_file()):
+        raise CannotResume(
+            f"there is no interrupted fit in {checkpoint_folder}; fit without resuming"
+        )
     rule = build_rule(settings.threshold)
     score = ImageScore(settings.error_map, settings.reduction)
     _require_enough(len(source), "")
@@ -172,6 +179,7 @@ def _training_config(settings: FitSettings, n_train: int) -> TrainingConfig:
         epochs=settings.epochs or choose_epochs(n_train, batch_size),
         batch_size=batch_size,
         learning_rate=settings.learning_rate,
+        schedule=settings.schedule,
         patience=settings.patience,
         precision=settings.precision,
         device=settings.device,
@@ -237,9 +245,9 @@ def _workspace(folder: Path | None) -> Iterator[Path]:
 
 def _claim(folder: Path, settings: FitSettings, store: PixelStore, resume: bool) -> None:
     """Mark the checkpoint folder as this fit's, or refuse that of another."""
-    mark = folder / "fit.json"
+    mark = folder / FIT_MARK
     own: dict[str, Any] = {"settings": settings.model_dump(mode="json"), "data": store.fingerprint}
-    if resume and mark.exists():
+    if resume:
         found = json.loads(mark.read_text(encoding="utf-8"))
         differing = _differences(found, own)
         if differing:

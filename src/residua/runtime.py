@@ -67,7 +67,7 @@ class BundleScorer:
 
         The verdicts of a batch come in order; its pictures and results leave out unreadable ones.
         """
-        source, spec = resolve_source(data), self.manifest.input
+        source, spec = resolve_source(data, prefer="test"), self.manifest.input
         for batch, scored in scored_batches(source, spec, self.score_batch, batch_size_for(spec)):
             rows = verdicts_of(source, batch, scored, self.manifest.threshold)
             yield rows, batch.images, scored if scored is not None else _nothing(spec.shape)

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from residua.errors import ConfigurationError
 from residua.images.preprocess import MAX_SIDE, MIN_SIDE, Resize
 from residua.scoring.thresholds import ThresholdRule
-from residua.training.config import Precision
+from residua.training.config import Precision, Schedule
 
 _Side = Annotated[int, Field(ge=MIN_SIDE, le=MAX_SIDE)]
 _Fraction = Annotated[float, Field(gt=0, lt=1)]
@@ -32,6 +32,7 @@ class FitSettings(BaseModel):
     epochs: Annotated[int, Field(ge=1)] | None
     batch_size: Annotated[int, Field(ge=1)] | None
     learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    schedule: Schedule
     patience: Annotated[int, Field(ge=1)] | None
     validation_fraction: _Fraction
     calibration_fraction: _Fraction

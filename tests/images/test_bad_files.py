@@ -7,6 +7,7 @@ import io
 import os
 import pickle
 import struct
+import threading
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageFile
+from PIL import BmpImagePlugin, Image, ImageFile
 
 from residua.errors import (
     DamagedImage,
@@ -186,8 +187,18 @@ def test_a_folder_is_unreadable(tmp_path):
 
 def test_a_pipe_is_refused_rather_than_waited_for(tmp_path):
     os.mkfifo(tmp_path / "x.png")
-    with pytest.raises(UnreadableFile, match="pipe"):
-        decode_image(tmp_path / "x.png", SPEC)
+    caught = []
+
+    def decode() -> None:
+        try:
+            decode_image(tmp_path / "x.png", SPEC)
+        except UnreadableFile as error:
+            caught.append(error)
+
+    reader = threading.Thread(target=decode, daemon=True)
+    reader.start()
+    reader.join(20)
+    assert [str(error).endswith("leave it out") for error in caught] == [True]
 
 
 @pytest.mark.parametrize("path", ["a\0b.png", "\ud800.png", "x" * 5000 + ".png"])
@@ -230,6 +241,15 @@ def test_a_disk_that_fails_in_the_midst_is_unreadable(monkeypatch):
         raise OSError(errno.EIO, "Input/output error")
 
     monkeypatch.setattr(ImageFile.ImageFile, "load_prepare", fail)
+    with pytest.raises(UnreadableFile, match="Input/output error"):
+        decode_image(content_of("BMP"), SPEC)
+
+
+def test_a_disk_that_fails_in_the_header_is_unreadable(monkeypatch):
+    def fail(self: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(BmpImagePlugin.BmpImageFile, "_open", fail)
     with pytest.raises(UnreadableFile, match="Input/output error"):
         decode_image(content_of("BMP"), SPEC)
 

@@ -17,6 +17,7 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image, PngImagePlugin
 
 from residua.errors import ImageTooLarge, UnsupportedImage
+from residua.images import decode
 from residua.images.decode import decode_image, decode_mask, read_header
 from residua.images.pillow_warnings import pillow_warnings_ignored
 from residua.images.preprocess import InputSpec, prepare_array
@@ -371,6 +372,16 @@ def test_a_jpeg_is_reduced_to_no_less_than_twice_the_wanted_size(
     assert (803, 603) not in seen
 
 
+def test_a_jpeg_that_lies_on_its_side_is_reduced_by_its_upright_size(make_picture, monkeypatch):
+    content = saved(make_picture("RGB", 803, 603), "JPEG", exif=exif_with(6))
+    seen = []
+    load = Image.Image.load
+    monkeypatch.setattr(Image.Image, "load", lambda self: (seen.append(self.size), load(self))[1])
+    decode_image(content, InputSpec(height=200, width=25, channels=3))
+    assert (402, 302) in seen
+    assert (803, 603) not in seen
+
+
 def test_a_jpeg_that_is_not_much_larger_is_the_full_one_bit_for_bit(make_picture, rgb_spec):
     content = saved(make_picture("RGB", 79, 59), "JPEG")
     full = np.asarray(Image.open(io.BytesIO(content)))
@@ -483,11 +494,27 @@ def test_the_filters_are_as_before_whatever_the_program_did_meanwhile():
         worker.start()
         entered.wait(10)
         with warnings.catch_warnings():
-            warnings.simplefilter("error")
             left.set()
             worker.join()
+            assert warnings.filters == before
         assert warnings.filters == before
     assert warnings.filters == before
+
+
+def test_a_warning_that_comes_through_as_an_error_is_tried_again(
+    make_picture, grey_spec, monkeypatch
+):
+    outcomes = [UserWarning("another thread left its catch_warnings"), make_picture("L")]
+
+    def convert(*args: object) -> Image.Image:
+        outcome = outcomes.pop(0)
+        if isinstance(outcome, Warning):
+            raise outcome
+        return outcome
+
+    monkeypatch.setattr(decode, "grey_or_rgb", convert)
+    assert decode_image(saved(make_picture("L"), "PNG"), grey_spec).shape == (30, 40, 1)
+    assert outcomes == []
 
 
 def test_other_warnings_still_come_through():

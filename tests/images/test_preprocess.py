@@ -127,6 +127,14 @@ def test_shrinking_averages_over_all_pixels():
     assert np.abs(prepared.astype(int) - 128).max() <= 4
 
 
+def test_shrinking_much_is_as_good_as_one_antialiased_pass():
+    image = np.zeros((400, 600), np.uint8)
+    image[:, 310:] = 255
+    once = Image.fromarray(image).resize((12, 8), Image.Resampling.BILINEAR)
+    prepared = prepare_array(image[np.newaxis], GREY)[0, ..., 0].astype(int)
+    assert np.abs(prepared - np.asarray(once)).max() <= 4
+
+
 def test_pad_keeps_the_aspect_ratio_and_fills_with_the_background():
     image = np.full((1, 40, 20, 3), 10, np.uint8)
     spec = RGB.model_copy(update={"resize": "pad", "background": (1, 2, 3)})

@@ -42,9 +42,7 @@ def test_pictures_of_files_are_mapped_not_held(blobs: NDArray[np.uint8], tmp_pat
     assert isinstance(decode_all(source, SPEC, cache=tmp_path).pixels.base, np.memmap)
 
 
-def test_unreadable_files_are_left_out_and_named(
-    blobs: NDArray[np.uint8], tmp_path: Path
-) -> None:
+def test_unreadable_files_are_left_out_and_named(blobs: NDArray[np.uint8], tmp_path: Path) -> None:
     folder = write(tmp_path / "p", blobs[:5])
     (folder / "002.png").write_bytes(b"")
     store = decode_all(FileSource.from_folder(folder), SPEC, cache=tmp_path)

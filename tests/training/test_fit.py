@@ -36,7 +36,8 @@ TRAIN, VALIDATION = np.arange(128), np.arange(128, 160)
 
 
 def config(**changes: Any) -> TrainingConfig:
-    usual = {"epochs": 4, "batch_size": 16, "learning_rate": 1e-2, "precision": "float32"}
+    usual = {"epochs": 4, "batch_size": 16, "learning_rate": 1e-2, "schedule": "constant"}
+    usual |= {"precision": "float32"}
     return TrainingConfig(**{**usual, **changes})
 
 
@@ -277,7 +278,9 @@ def test_bf16_trains_where_the_processor_has_it(pixels: NDArray[np.uint8]) -> No
     assert all(value.dtype != torch.bfloat16 for value in weights_of(result).values())
 
 
-@pytest.mark.parametrize(("n", "expected"), [(1, 8), (127, 8), (256, 16), (2048, 128), (10**6, 128)])
+@pytest.mark.parametrize(
+    ("n", "expected"), [(1, 8), (127, 8), (256, 16), (2048, 128), (10**6, 128)]
+)
 def test_the_batch_size_grows_with_the_pictures(n: int, expected: int) -> None:
     assert choose_batch_size(n) == expected
 

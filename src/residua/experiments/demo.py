@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,8 +25,10 @@ if TYPE_CHECKING:
 
     from residua.detector import AutoencoderDetector
 
+SETTINGS: Mapping[str, Any] = MappingProxyType(
+    {"epochs": 90, "latent_dim": 32, "reduction": "max(2)"}
+)
 N_TRAIN = 600
-EPOCHS = 60
 SHOWN = 4
 
 
@@ -55,9 +59,7 @@ def run_demo(folder: Path, *, seed: int = 0, console: Console) -> dict[str, floa
         raise OutputError(f"the folder {folder} cannot be made: {error.strerror}") from error
     console.print("making generated surfaces: sound ones to learn from, both kinds to judge")
     test = load_dataset("surfaces", "test", seed=seed)
-    detector = AutoencoderDetector(
-        epochs=EPOCHS, reduction="topk(0.02)", random_state=seed, verbose=1
-    )
+    detector = AutoencoderDetector(**SETTINGS, random_state=seed, verbose=1)
     started = time.perf_counter()
     detector.fit(load_dataset("surfaces", "train", n=N_TRAIN, seed=seed))
     console.print(f"fitted in {time.perf_counter() - started:.0f} s")

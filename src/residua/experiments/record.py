@@ -31,6 +31,8 @@ class Claim(BaseModel):
     """What it is, in words."""
     value: float | None
     """As printed; None: the report gives no such figure."""
+    form: str = ".4f"
+    """How figures of this measure are written, as Python's format specification."""
 
 
 class Contradiction(BaseModel):
@@ -78,8 +80,9 @@ class ExperimentReport(BaseModel):
         for recipe, what in self.recipes.items():
             table.add_column(f"{recipe}\n[dim]{escape(what)}[/]", justify="right")
         for claim in self.claims:
-            cells = [_spread(self._values(recipe, claim.measure)) for recipe in self.recipes]
-            printed = "–" if claim.value is None else f"{claim.value:.4f}"
+            values = [self._values(recipe, claim.measure) for recipe in self.recipes]
+            cells = [_spread(found, claim.form) for found in values]
+            printed = "–" if claim.value is None else f"{claim.value:{claim.form}}"
             table.add_row(claim.title, printed, *cells)
         return table
 
@@ -178,9 +181,10 @@ class Experiment(ABC):
         return run
 
 
-def _spread(values: Sequence[float]) -> str:
+def _spread(values: Sequence[float], form: str) -> str:
+    """Write the mean with the standard deviation over seeds."""
     if not values:
         return "–"
     if len(values) == 1:
-        return f"{values[0]:.4f}"
-    return f"{mean(values):.4f} ± {stdev(values):.4f}"
+        return f"{values[0]:{form}}"
+    return f"{mean(values):{form}} ± {stdev(values):{form}}"

@@ -1,1 +1,1 @@
-
+"""Pictures in: sources, decoding, preprocessing, data sets and splits."""

@@ -47,7 +47,7 @@ def list_folder(root: str, split: Split | None) -> Listing:
     if split not in (None, "train", "test"):
         raise ConfigurationError(f"split is {split!r}; wanted 'train', 'test' or None for both")
     _check_folder(root)
-    mvtec = _is_mvtec(root)
+    mvtec = is_mvtec(root)
     if split is None:
         parts = ["train", "test"] if mvtec else [""]
     elif Path(root, split).is_dir():
@@ -166,7 +166,7 @@ def _nothing_found(root: str, others: Counter[str]) -> EmptySource | NoReadableI
     )
 
 
-def _is_mvtec(root: str) -> bool:
+def is_mvtec(root: str) -> bool:
     """Recognise train/good beside test/<defect> or ground_truth/<defect>."""
     has_rest = Path(root, "test").is_dir() or Path(root, "ground_truth").is_dir()
     return has_rest and Path(root, "train", "good").is_dir()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,8 @@ from PIL import Image, ImageDraw
 
 from residua.errors import ConfigurationError
 
-Plane = NDArray[np.float32]
+# float32 when run; a product with a Python float counts as float64 to a type checker alone.
+Plane = NDArray[np.floating[Any]]
 
 GOOD = "good"
 DEFECTS = ("scratch", "stain", "dent", "misprint")
@@ -341,7 +342,8 @@ def _add_rivets(metal: Plane, plate: _Plate, dx: float, dy: float, light: float)
 
 def _soft_step(distance: Plane) -> Plane:
     """Return 1 inside and 0 outside, over one pixel: an edge without stairs."""
-    return np.clip(distance + np.float32(0.5), 0, 1)
+    step: Plane = np.clip(distance + np.float32(0.5), 0, 1)
+    return step
 
 
 def _brushed_grain(height: int, width: int, rng: np.random.Generator) -> Plane:
@@ -360,10 +362,9 @@ def _brushed_grain(height: int, width: int, rng: np.random.Generator) -> Plane:
 def _ring_noise(r: Plane, radius: float, rng: np.random.Generator) -> Plane:
     """Return grooves around the centre that differ from part to part, in grey levels."""
     per_pixel = 2
-    profile = rng.standard_normal(math.ceil(radius * per_pixel) + 3).astype(np.float32)
+    profile: Plane = rng.standard_normal(math.ceil(radius * per_pixel) + 3).astype(np.float32)
     profile = 2.4 * (profile[:-1] + profile[1:]) / np.float32(math.sqrt(2))
-    index = np.minimum((r * per_pixel).astype(np.intp), len(profile) - 1)
-    return profile[index]
+    return np.take(profile, (r * per_pixel).astype(np.intp), mode="clip")
 
 
 def _with_defect(
@@ -485,6 +486,7 @@ def _misprinted(sound: _Photograph, severity: float, rng: np.random.Generator) -
     way = int(rng.integers(5))
     angle = float(rng.uniform(0, 2 * math.pi))
     step_x, step_y = math.cos(angle), math.sin(angle)
+    ink: Plane
     if way == 0:  # missing from one place on
         first, last = plate.ink_columns
         share = 0.12 + 0.4 * severity

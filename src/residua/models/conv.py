@@ -1,10 +1,10 @@
 """``conv``: the default convolutional autoencoder, with a true bottleneck.
 
 Strided convolutions halve the picture until its longer side is at most 8, a linear layer makes
-the code, and the decoder mirrors the way back with nearest-neighbour up-sampling before each
-convolution, which leaves no checkerboard (Odena, Dumoulin and Olah, "Deconvolution and
-checkerboard artifacts", Distill 2016). Batch normalisation (Ioffe and Szegedy, 2015) and leaky
-rectifiers keep units from dying, the quiet failure of plain networks.
+the code, and sub-pixel convolutions (Shi et al., "Real-time single image and video
+super-resolution using an efficient sub-pixel convolutional neural network", CVPR 2016) double it
+back. Batch normalisation (Ioffe and Szegedy, 2015) and leaky rectifiers keep units from dying, the
+quiet failure of plain networks.
 
 A code far smaller than the picture is what makes the error mean something: a network that can
 copy its input rebuilds the foreign as well as the familiar.
@@ -16,11 +16,14 @@ from itertools import pairwise
 from math import log2, prod, sqrt
 
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from residua.models.base import Autoencoder, Loss
 
 _SMALLEST_GRID = 8
 _MAX_CODE = 256
+_SMALL_SIDE = 64
+_MOST_CHANNELS = 128
 
 
 class ConvAutoencoder(Autoencoder):
@@ -35,8 +38,9 @@ class ConvAutoencoder(Autoencoder):
         values in the picture, at most 256 (32 for 28 x 28, 128 for 128 x 128).
     loss : {"mse", "bce"}, default="mse"
         Training loss.
-    width_factor : int, default=32
-        Channels of the first level; they double with each level up to four times as many.
+    first_channels : int or None, default=None
+        Channels of the first level; they double with each level, up to 128. None: 32, or 16 where
+        a side is above 64 pixels, since the first levels cost most there.
     """
 
     def __init__(
@@ -47,12 +51,13 @@ class ConvAutoencoder(Autoencoder):
         latent_dim: int | None = None,
         *,
         loss: Loss = "mse",
-        width_factor: int = 32,
+        first_channels: int | None = None,
     ) -> None:
         latent_dim = latent_dim or default_latent_dim(channels, height, width)
         super().__init__(channels, height, width, latent_dim, loss=loss)
         sizes = _halvings(height, width)  # of each level, the picture's own first
-        widths = [channels] + [width_factor * min(2**i, 4) for i in range(len(sizes) - 1)]
+        first = first_channels or (32 if max(height, width) <= _SMALL_SIDE else 16)
+        widths = [channels] + [min(first << i, _MOST_CHANNELS) for i in range(len(sizes) - 1)]
         self.grid = (widths[-1], *sizes[-1])
 
         down: list[nn.Module] = []
@@ -63,11 +68,11 @@ class ConvAutoencoder(Autoencoder):
 
         self.from_code = nn.Linear(latent_dim, prod(self.grid))
         up: list[nn.Module] = []
-        for level in range(len(sizes) - 1, 0, -1):
-            c_in, c_out = widths[level], max(widths[level - 1], width_factor)
-            up += [_conv(c_in, c_out), nn.BatchNorm2d(c_out), _activation()]
-            up += [nn.Upsample(size=sizes[level - 1])]
-        self.decoder = nn.Sequential(*up, _conv(width_factor, channels))
+        for level in range(len(sizes) - 1, 1, -1):
+            c_in, c_out = widths[level], widths[level - 1]
+            up += [SubPixelUp(c_in, c_out, sizes[level - 1]), nn.BatchNorm2d(c_out), _activation()]
+        up += [_conv(widths[1], widths[1]), nn.BatchNorm2d(widths[1]), _activation()]
+        self.decoder = nn.Sequential(*up, SubPixelUp(widths[1], channels, sizes[0]))
 
     def encode(self, x: Tensor) -> Tensor:
         """Turn pictures (B, C, H, W) into codes (B, D)."""
@@ -78,6 +83,28 @@ class ConvAutoencoder(Autoencoder):
         """Turn codes (B, D) into logits of pictures (B, C, H, W)."""
         logits: Tensor = self.decoder(self.from_code(latent).reshape(-1, *self.grid))
         return logits
+
+
+class SubPixelUp(nn.Module):
+    """Doubles height and width by a convolution that computes all four new pixels of each old one.
+
+    Parameters
+    ----------
+    c_in, c_out : int
+        Channels before and after.
+    size : (int, int)
+        Rows and columns to crop to, where the old size was an odd one rounded up.
+    """
+
+    def __init__(self, c_in: int, c_out: int, size: tuple[int, int]) -> None:
+        super().__init__()
+        self.conv = _conv(c_in, 4 * c_out)
+        self.height, self.width = size
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Turn (B, c_in, h, w) into (B, c_out, height, width)."""
+        doubled = F.pixel_shuffle(self.conv(x), 2)
+        return doubled[:, :, : self.height, : self.width]
 
 
 def default_latent_dim(channels: int, height: int, width: int) -> int:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 Precision = Literal["auto", "float32", "bf16"]
+Schedule = Literal["one-cycle", "constant"]
 
 
 class TrainingConfig(BaseModel):
@@ -18,8 +19,10 @@ class TrainingConfig(BaseModel):
     """Passes over the training pictures, at most."""
     batch_size: Annotated[int, Field(ge=1)]
     """Pictures in one step."""
-    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
-    """Step size of Adam."""
+    learning_rate: Annotated[float, Field(gt=0)] = 5e-3
+    """Step size of Adam: the greatest of the cycle, or the constant one."""
+    schedule: Schedule = "one-cycle"
+    """one-cycle: a short rise, then a long fall to almost nothing (Smith and Topin, 2019)."""
     patience: Annotated[int, Field(ge=1)] | None = None
     """Epochs without a better validation loss after which training stops. None: never."""
     precision: Precision = "auto"

@@ -151,7 +151,7 @@ def _run(
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model = build().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        module = TrainingModule(model, learning_rate=config.learning_rate, seed=seed)
+        module = TrainingModule(model, config, seed=seed)
         kept = KeepBest(len(training), checkpoint)
         callbacks: list[Callback] = [kept]
         if config.patience is not None:

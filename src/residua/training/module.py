@@ -15,28 +15,43 @@ from torch import Tensor
 
 from residua.errors import TrainingDiverged
 from residua.models import Autoencoder
-from residua.training.config import EpochRecord
+from residua.training.config import EpochRecord, TrainingConfig
 from residua.training.feeding import to_network
 
 # On a card, looking at a loss waits for the card; so it is looked at only so often there.
 _STEPS_BETWEEN_LOOKS = 50
+# Share of the steps in which the learning rate rises.
+_RISE = 0.1
 
 
 class TrainingModule(L.LightningModule):
     """One step of an `Autoencoder` on batches of uint8 pictures (B, H, W, C)."""
 
-    def __init__(self, model: Autoencoder, *, learning_rate: float, seed: int) -> None:
+    def __init__(self, model: Autoencoder, config: TrainingConfig, *, seed: int) -> None:
         super().__init__()
         self.model = model
-        self.learning_rate = learning_rate
+        self.config = config
         self.seed = seed
         self.train_loss = _Mean()
         self.val_loss = _Mean()
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Adam (Kingma and Ba, 2015), fused where the device has it."""
-        fused = self.device.type in ("cpu", "cuda")
-        return torch.optim.Adam(self.parameters(), lr=self.learning_rate, fused=fused)
+    def configure_optimizers(self) -> Any:
+        """Adam (Kingma and Ba, 2015), fused where the device has it, with its schedule."""
+        rate, fused = self.config.learning_rate, self.device.type in ("cpu", "cuda")
+        optimiser = torch.optim.Adam(self.parameters(), lr=rate, fused=fused)
+        if self.config.schedule == "constant":
+            return optimiser
+        cycle = torch.optim.lr_scheduler.OneCycleLR(
+            optimiser,
+            max_lr=rate,
+            total_steps=int(self.trainer.estimated_stepping_batches),
+            pct_start=_RISE,
+            cycle_momentum=False,
+        )
+        return {
+            "optimizer": optimiser,
+            "lr_scheduler": {"scheduler": cycle, "interval": "step"},
+        }
 
     def on_train_epoch_start(self) -> None:
         """Start the epoch's randomness from its number: a resumed run meets the same."""
@@ -72,8 +87,8 @@ class TrainingModule(L.LightningModule):
     def _stop(self, loss: Tensor) -> None:
         raise TrainingDiverged(
             f"the loss became {float(loss)} at step {self.global_step + 1} (epoch "
-            f"{self.current_epoch + 1}); try a learning rate below {self.learning_rate:g}, or "
-            f"precision 'float32'"
+            f"{self.current_epoch + 1}); try a learning rate below "
+            f"{self.config.learning_rate:g}, or precision 'float32'"
         )
 
 

@@ -32,6 +32,10 @@ def residua(*arguments: object, stdin: str = "", **options: object) -> subproces
     )
 
 
+def read_csv(path: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
+
+
 @pytest.fixture(scope="module")
 def folder(blobs: NDArray, stripes: NDArray, tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("incoming")
@@ -102,7 +106,7 @@ def test_fit_then_score_flags_the_odd_pictures(folder: Path, tmp_path: Path) -> 
     assert not model.with_name("blobs.residua.partial").exists()
     scored = residua("score", model, folder, "--out", tmp_path / "scores.csv")
     assert scored.returncode == 0, scored.stderr
-    rows = list(csv.DictReader((tmp_path / "scores.csv").open()))
+    rows = read_csv(tmp_path / "scores.csv")
     assert len(rows) == 33
     odd = [row for row in rows if row["id"].startswith("odd/")]
     assert [row["anomalous"] for row in odd] == ["true"] * 3
@@ -159,8 +163,10 @@ def test_every_format_holds_the_same_scores(bundle: Path, folder: Path, tmp_path
     for suffix in ("csv", "jsonl", "parquet"):
         done = residua("score", bundle, folder, "--out", tmp_path / f"s.{suffix}")
         assert done.returncode == 0, done.stderr
-    from_csv = [float(row["score"]) for row in csv.DictReader((tmp_path / "s.csv").open())]
-    from_json = [json.loads(line)["score"] for line in (tmp_path / "s.jsonl").open()]
+    from_csv = [float(row["score"]) for row in read_csv(tmp_path / "s.csv")]
+    from_json = [
+        json.loads(row)["score"] for row in (tmp_path / "s.jsonl").read_text().splitlines()
+    ]
     from_parquet = pq.read_table(tmp_path / "s.parquet")["score"].to_pylist()
     assert from_csv == from_json == from_parquet
 
@@ -171,7 +177,7 @@ def test_a_bad_file_is_a_row_and_exit_code_1(
     done = residua("score", bundle, with_bad_file, "--out", tmp_path / "s.csv")
     assert done.returncode == 1
     assert "1 could not be read" in done.stderr
-    rows = {row["id"]: row for row in csv.DictReader((tmp_path / "s.csv").open())}
+    rows = {row["id"]: row for row in read_csv(tmp_path / "s.csv")}
     assert len(rows) == 34
     assert rows["sound/broken.png"]["score"] == ""
     assert rows["sound/broken.png"]["error"]

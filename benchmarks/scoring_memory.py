@@ -12,8 +12,9 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from _table import print_table
 from PIL import Image
+
+from _table import print_table
 
 COMMAND = Path(sys.executable).with_name("residua")
 

@@ -19,6 +19,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+
 from _table import alternate, median_of, paired_ratio, print_table
 
 HERE = Path(__file__).parent

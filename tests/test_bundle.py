@@ -130,7 +130,7 @@ def test_an_altered_file_is_named(copy: Path, name: str, damage: str) -> None:
 
 def test_a_bundle_of_a_later_schema_is_refused_with_the_way_out(copy: Path) -> None:
     edit(copy, schema_version=2, a_field_of_the_future=1)
-    with pytest.raises(BundleTooNew, match="schema version 2.*pip install"):
+    with pytest.raises(BundleTooNew, match=r"schema version 2.*pip install"):
         load(copy)
 
 

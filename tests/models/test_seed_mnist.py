@@ -28,7 +28,7 @@ def test_weights_start_as_in_keras() -> None:
 
 
 def test_sides_that_do_not_halve_twice_are_refused_with_the_way_out() -> None:
-    with pytest.raises(ConfigurationError, match="multiples of 4.*'conv'"):
+    with pytest.raises(ConfigurationError, match=r"multiples of 4.*'conv'"):
         build_model("seed-mnist", (30, 28, 1))
 
 

@@ -244,7 +244,8 @@ def datasets(as_json: AsJson = False) -> None:
     """List the data sets that Residua knows, with size, licence and whether they are on disk."""
     from rich.table import Table
 
-    from residua.images.datasets import DATASETS, data_home
+    from residua.images.datasets import DATASETS
+    from residua.images.published import data_home
 
     records = [
         {

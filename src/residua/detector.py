@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
-from importlib.metadata import version
 from math import isqrt
 from pathlib import Path
 from typing import Any, Self
@@ -19,14 +17,12 @@ from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from residua.bundle import Bundle, Manifest, ModelRecord, open_bundle, write_bundle
-from residua.errors import BadArray, BundleAltered
-from residua.export import ScoringGraph, to_onnx
-from residua.fitting import FitOutcome, fit_network
+from residua.bundle import open_bundle, write_bundle
+from residua.errors import BadArray
+from residua.fitting import FitOutcome, fit_network, manifest_of
+from residua.graph import load_graph, to_onnx
 from residua.images.resolve import resolve_source
 from residua.images.source import ArraySource, Batch, ImageSource
-from residua.models import build_model
-from residua.scoring.errors import ImageScore
 from residua.scoring.thresholds import ThresholdRule
 from residua.scoring.verdicts import (
     ScoredBatch,
@@ -326,7 +322,7 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  #
         self.checks_ = outcome.training.checks
         self.seed_ = outcome.training.seed
         self.interrupted_ = outcome.training.interrupted
-        self.manifest_ = _manifest(outcome, settings, getattr(self, "n_features_in_", None))
+        self.manifest_ = manifest_of(outcome, settings, getattr(self, "n_features_in_", None))
         self.model_ = self.graph_.model
         self.offset_ = -self.threshold_.upper
 
@@ -378,7 +374,7 @@ def load(path: str | os.PathLike[str]) -> AutoencoderDetector:
     settings = manifest.settings
     values = settings.model_dump(exclude={"seed"})
     detector = AutoencoderDetector(**values, random_state=settings.seed)
-    detector.graph_ = _graph(bundle)
+    detector.graph_ = load_graph(bundle)
     detector.model_ = detector.graph_.model
     detector.manifest_ = manifest
     detector.input_spec_ = manifest.input
@@ -392,56 +388,6 @@ def load(path: str | os.PathLike[str]) -> AutoencoderDetector:
     if manifest.n_features is not None:
         detector.n_features_in_ = manifest.n_features
     return detector
-
-
-def _graph(bundle: Bundle) -> ScoringGraph:
-    from safetensors.torch import load_file
-
-    record, settings = bundle.manifest.model, bundle.manifest.settings
-    model = build_model(
-        record.name,
-        bundle.manifest.input.shape,
-        latent_dim=record.latent_dim,
-        loss=record.loss,
-        options=settings.model_options,
-    )
-    try:
-        model.load_state_dict(load_file(bundle.weights))
-    except (RuntimeError, ValueError) as error:
-        raise BundleAltered(f"{bundle.weights} does not fit {record.name!r}: {error}") from error
-    model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return ScoringGraph(model, ImageScore(settings.error_map, settings.reduction)).eval()
-
-
-def _manifest(outcome: FitOutcome, settings: FitSettings, n_features: int | None) -> Manifest:
-    model = outcome.training.model
-    levels = (0.0, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1.0)
-    quantiles = np.quantile(outcome.calibration_scores, levels)
-    packages = ("residua", "torch", "lightning", "numpy", "pillow")
-    return Manifest(
-        created=datetime.now(UTC),
-        versions={name: version(name) for name in packages},
-        input=outcome.input_spec,
-        model=ModelRecord(
-            name=settings.model,
-            latent_dim=model.latent_dim,
-            loss=model.loss,
-            parameters=sum(p.numel() for p in model.parameters()),
-        ),
-        settings=settings,
-        training=outcome.config,
-        seed=outcome.training.seed,
-        interrupted=outcome.training.interrupted,
-        threshold=outcome.threshold,
-        calibration_quantiles={
-            f"{level:g}": float(value) for level, value in zip(levels, quantiles, strict=True)
-        },
-        map_ceiling=outcome.map_ceiling,
-        data=outcome.data,
-        n_features=n_features,
-        history=outcome.training.history,
-        checks=outcome.training.checks,
-    )
 
 
 def _is_table(X: Any) -> bool:

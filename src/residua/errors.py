@@ -39,6 +39,7 @@
     ├── SkippedImages                      unreadable pictures left out of a fit
     ├── WorseThanPCA                       a linear code of the same size rebuilds better
     ├── NoBottleneck                       the code is not smaller than the picture
+    ├── LearnedNothing                 no better than the mean picture, where that is tolerated
     └── Restarted                          a first training learned nothing; a new seed is tried
 """
 

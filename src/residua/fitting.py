@@ -9,6 +9,8 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from rich.console import Console
 
-from residua.bundle import DataRecord
+from residua.bundle import DataRecord, Manifest, ModelRecord
 from residua.errors import (
     CannotResume,
     IdenticalImages,
@@ -25,7 +27,7 @@ from residua.errors import (
     SkippedImages,
     TooFewImages,
 )
-from residua.export import ScoringGraph
+from residua.graph import ScoringGraph
 from residua.images.preprocess import InputSpec
 from residua.images.source import ImageSource
 from residua.images.splits import holdout
@@ -170,6 +172,46 @@ def fit_network(
             skipped=len(store.failures),
             fingerprint=store.fingerprint,
         ),
+    )
+
+
+def manifest_of(outcome: FitOutcome, settings: FitSettings, n_features: int | None) -> Manifest:
+    """Return what a bundle of this fit says of itself.
+
+    Parameters
+    ----------
+    outcome : FitOutcome
+    settings : FitSettings
+    n_features : int or None
+        Columns of the table that was fitted; None: pictures.
+    """
+    model = outcome.training.model
+    levels = (0.0, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1.0)
+    quantiles = np.quantile(outcome.calibration_scores, levels)
+    packages = ("residua", "torch", "lightning", "numpy", "pillow")
+    return Manifest(
+        created=datetime.now(UTC),
+        versions={name: version(name) for name in packages},
+        input=outcome.input_spec,
+        model=ModelRecord(
+            name=settings.model,
+            latent_dim=model.latent_dim,
+            loss=model.loss,
+            parameters=sum(p.numel() for p in model.parameters()),
+        ),
+        settings=settings,
+        training=outcome.config,
+        seed=outcome.training.seed,
+        interrupted=outcome.training.interrupted,
+        threshold=outcome.threshold,
+        calibration_quantiles={
+            f"{level:g}": float(value) for level, value in zip(levels, quantiles, strict=True)
+        },
+        map_ceiling=outcome.map_ceiling,
+        data=outcome.data,
+        n_features=n_features,
+        history=outcome.training.history,
+        checks=outcome.training.checks,
     )
 
 

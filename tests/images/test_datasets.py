@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from residua.errors import DatasetCorrupt, DatasetUnavailable, ResiduaError
-from residua.images import datasets
 from residua.images.datasets import DATASETS, data_home, load_dataset, unpack_caltech
 from residua.images.idx import read_idx
 from residua.images.source import ImageSource
@@ -46,9 +45,9 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.setenv(name, "127.0.0.1")
     # The records are frozen, their dictionary is not.
-    for files in (datasets._MNIST, datasets._FASHION):
+    for files in (published.MNIST, published.FASHION_MNIST):
         monkeypatch.setitem(vars(files), "mirrors", (address, address + "second/"))
-    monkeypatch.setattr(datasets, "_CALTECH_URLS", (address + "caltech-101.zip",))
+    monkeypatch.setattr(published, "_CALTECH_URLS", (address + "caltech-101.zip",))
     monkeypatch.setenv("RESIDUA_DATA", str(tmp_path / "data"))
     return tmp_path / "data"
 
@@ -153,7 +152,7 @@ def small_mnist(home: Path, monkeypatch: pytest.MonkeyPatch) -> Mapping[str, byt
         shape = (count, 28, 28) if "images" in name else (count,)
         contents[name] = idx_bytes(rng.integers(0, 10, shape, np.uint8))
     hashes = {name: sha256(content) for name, content in contents.items()}
-    monkeypatch.setitem(vars(datasets._MNIST), "hashes", hashes)
+    monkeypatch.setitem(vars(published.MNIST), "hashes", hashes)
     return contents
 
 
@@ -204,10 +203,10 @@ def test_missing_files_are_fetched_checked_and_kept(
         (tmp_path / "fetched").write_bytes(gzip.compress(small_mnist[final.name]))
         unpack(tmp_path / "fetched", final)
 
-    monkeypatch.setattr(datasets, "fetch", fetch)
+    monkeypatch.setattr(published, "fetch", fetch)
     assert len(load_dataset("mnist", "test")) == 4
     assert len(load_dataset("mnist", "test")) == 4
-    mirrors = datasets._MNIST.mirrors
+    mirrors = published.MNIST.mirrors
     assert asked == [[mirror + name for mirror in mirrors] for name in IDX_NAMES[2:]]
 
 
@@ -222,7 +221,7 @@ def test_without_network_the_text_says_which_files_go_where(home: Path, name: st
     text = str(error.value)
     assert all(file in text for file in IDX_NAMES)
     assert f"into {home / name}." in text
-    assert all(mirror in text for mirror in vars(datasets._MNIST)["mirrors"])
+    assert all(mirror in text for mirror in vars(published.MNIST)["mirrors"])
     assert "'digits' and 'surfaces' need no download" in text
 
 
@@ -288,8 +287,8 @@ def small_caltech(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     digest = hashlib.sha256()
     for name, content in sorted(PICTURES.items()):
         digest.update(name.encode() + b"\0" + hashlib.sha256(content).digest())
-    monkeypatch.setattr(datasets, "_CALTECH_SHA256", digest.hexdigest())
-    monkeypatch.setattr(datasets, "_CALTECH_IMAGES", len(PICTURES))
+    monkeypatch.setattr(published, "_CALTECH_SHA256", digest.hexdigest())
+    monkeypatch.setattr(published, "CALTECH_IMAGES", len(PICTURES))
 
 
 @pytest.mark.usefixtures("small_caltech")
@@ -315,7 +314,7 @@ def test_the_stray_file_of_the_published_archive_is_no_picture_of_caltech(
         final.parent.mkdir(parents=True)
         unpack(archive, final)
 
-    monkeypatch.setattr(datasets, "fetch", fetch)
+    monkeypatch.setattr(published, "fetch", fetch)
     source = load_dataset("caltech101")
     assert list(source.ids) == list(PICTURES)
     assert list(source.labels or ()) == ["BACKGROUND_Google", "ant", "ant"]
@@ -404,8 +403,8 @@ def test_a_caltech_folder_with_pictures_missing_is_corrupt(home: Path) -> None:
 @pytest.fixture(params=["{}", "MT_{}/Imgs"], ids=["short", "published"])
 def tiles(home: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Path:
     """Two sound tiles and one of each defect, in either layout."""
-    counts = {kind: 2 if kind == "Free" else 1 for kind in datasets._TILE_COUNTS}
-    monkeypatch.setattr(datasets, "_TILE_COUNTS", counts)
+    counts = {kind: 2 if kind == "Free" else 1 for kind in published.TILE_COUNTS}
+    monkeypatch.setattr(published, "TILE_COUNTS", counts)
     for kind, count in counts.items():
         folder = home / "magnetic-tile" / request.param.format(kind)
         folder.mkdir(parents=True)
@@ -420,7 +419,7 @@ def tiles(home: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRe
 def test_tiles_have_their_kind_as_label_and_a_mask_where_defective(tiles: Path) -> None:
     assert DATASETS["magnetic-tile"].on_disk()
     source = load_dataset("magnetic-tile")
-    assert list(source.labels or ()) == ["Free"] * 2 + list(datasets._TILE_COUNTS)[1:]
+    assert list(source.labels or ()) == ["Free"] * 2 + list(published.TILE_COUNTS)[1:]
     assert pixels(source).shape == (7, 9, 12, 1)
     for index, label in enumerate(source.labels or ()):
         mask = source.mask(index)

@@ -1,4 +1,4 @@
-"""A network with its score as one ONNX graph: uint8 pixels in; score and error map out."""
+"""A network with its score as one graph: uint8 pixels in; score and error map out."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import warnings
 import torch
 from torch import Tensor, nn
 
-from residua.models import Autoencoder
+from residua.bundle import Bundle
+from residua.errors import BundleAltered
+from residua.models import Autoencoder, build_model
 from residua.scoring.errors import ImageScore
 from residua.scoring.verdicts import ScoredBatch
 
@@ -63,3 +65,29 @@ def to_onnx(graph: ScoringGraph) -> bytes:
             dynamic_axes={name: {0: "batch"} for name in ("images", *ScoredBatch._fields)},
         )
     return buffer.getvalue()
+
+
+def load_graph(bundle: Bundle) -> ScoringGraph:
+    """Build the graph of a saved model with its weights, in evaluation mode.
+
+    Raises
+    ------
+    BundleAltered
+        The weights are not those of the network that the manifest names.
+    """
+    from safetensors.torch import load_file
+
+    record, settings = bundle.manifest.model, bundle.manifest.settings
+    model = build_model(
+        record.name,
+        bundle.manifest.input.shape,
+        latent_dim=record.latent_dim,
+        loss=record.loss,
+        options=settings.model_options,
+    )
+    try:
+        model.load_state_dict(load_file(bundle.weights))
+    except (RuntimeError, ValueError) as error:
+        raise BundleAltered(f"{bundle.weights} does not fit {record.name!r}: {error}") from error
+    model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return ScoringGraph(model, ImageScore(settings.error_map, settings.reduction)).eval()

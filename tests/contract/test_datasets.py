@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from residua.errors import ConfigurationError, UnknownDataset
-from residua.images.datasets import DATASETS, Dataset, data_home, load_dataset
+from residua.images.datasets import DATASETS, Dataset, load_dataset
+from residua.images.published import data_home
 from residua.images.source import ImageSource
 
 SPLITS = [(name, split) for name, dataset in DATASETS.items() for split in dataset.splits]

@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from residua.errors import DatasetCorrupt, DatasetUnavailable, ResiduaError
-from residua.images.datasets import DATASETS, data_home, load_dataset, unpack_caltech
+from residua.images import published
+from residua.images.datasets import DATASETS, load_dataset
 from residua.images.idx import read_idx
+from residua.images.published import data_home, unpack_caltech
 from residua.images.source import ImageSource
 
 IDX_NAMES = [f"{p}-{k}-ubyte.gz" for p in ("train", "t10k") for k in ("images-idx3", "labels-idx1")]

@@ -150,7 +150,7 @@ def fit(
     )
     detector.fit(data)
     detector.save(output)
-    shutil.rmtree(partial)
+    shutil.rmtree(partial, ignore_errors=True)
     manifest = detector.manifest_
     if as_json:
         typer.echo(manifest.model_dump_json())

@@ -283,6 +283,10 @@ def _workspace(folder: Path | None) -> Iterator[Path]:
         yield Path(temporary)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+        if folder is not None:
+            # A fit that was refused before its first epoch leaves no empty folder behind.
+            with contextlib.suppress(OSError):
+                folder.rmdir()
 
 
 def _claim(folder: Path, settings: FitSettings, store: PixelStore, resume: bool) -> None:

@@ -76,7 +76,9 @@ def save_overlay(folder: Path, picture_id: str, picture: Image.Image) -> Path:
     path = folder.joinpath(*parts[:-1], f"{parts[-1] if parts else 'picture'}.png")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        picture.save(path)
+        beside = path.with_name(f".{path.name}.new")
+        picture.save(beside, "PNG")
+        beside.replace(path)
     except OSError as error:
         raise OutputError(f"the heat map {path} cannot be written: {error}") from error
     return path

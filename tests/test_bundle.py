@@ -236,3 +236,49 @@ def test_a_link_in_the_bundles_place_is_not_followed(
     (tmp_path / "link.residua").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(OutputError):
         detector.save(tmp_path / "link.residua")
+
+
+def test_a_bundle_is_readable_for_others_as_the_mask_allows(
+    detector: AutoencoderDetector, tmp_path: Path
+) -> None:
+    before = os.umask(0o022)
+    try:
+        made = detector.save(tmp_path / "m.residua")
+    finally:
+        os.umask(before)
+    assert made.stat().st_mode & 0o777 == 0o755
+    assert {path.stat().st_mode & 0o777 for path in made.iterdir()} == {0o644}
+
+
+def test_a_bundle_that_may_not_be_read_is_an_error_of_its_own(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forbidden(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(Path, "open", forbidden)
+    with pytest.raises(BundleError, match=r"Permission denied.*readable for this user"):
+        load(copy)
+
+
+def test_a_name_too_long_for_the_file_system_is_an_error_of_its_own(tmp_path: Path) -> None:
+    with pytest.raises(BundleError):
+        load(tmp_path / ("x" * 300))
+
+
+def test_an_interruption_while_replacing_keeps_the_old_bundle(
+    detector: AutoencoderDetector, copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = {path.name: path.read_bytes() for path in copy.iterdir()}
+    rename = Path.rename
+
+    def interrupted(self: Path, target: Path) -> Path:
+        if target == copy and self.parent == copy.parent:
+            raise KeyboardInterrupt
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        detector.save(copy)
+    assert {path.name: path.read_bytes() for path in copy.iterdir()} == before
+    assert [path.name for path in copy.parent.iterdir()] == [copy.name]

@@ -134,15 +134,49 @@ def test_errors_are_one_line_without_a_traceback(bundle: Path, tmp_path: Path) -
         ["info", tmp_path],
         ["fit", tmp_path / "empty", "-o", tmp_path / "m.residua"],
         ["fit", "digits", "-o", tmp_path / "no" / "m.residua"],
-        ["fit", "digits", "-o", tmp_path / "m.residua", "--model", "con"],
-        ["score", bundle, tmp_path, "--out", tmp_path / "x.xlsx"],
-        ["reproduce", "mnist"],
-        ["reproduce", "mnist-fashion", "--seeds", "a"],
     ):
         done = residua(*arguments)
         assert done.returncode == 1, arguments
         assert done.stderr.startswith("error: "), (arguments, done.stderr)
         assert "Traceback" not in done.stderr
+
+
+def test_settings_that_cannot_be_are_wrong_usage(
+    bundle: Path, folder: Path, tmp_path: Path
+) -> None:
+    for arguments in (
+        ["fit", "digits", "-o", tmp_path / "m.residua", "--model", "con"],
+        ["fit", "digits", "-o", tmp_path / "m.residua", "--seed", "-1"],
+        ["fit", "digits", "-o", tmp_path / "m.residua", "--size", "12y3"],
+        ["score", bundle, tmp_path, "--out", tmp_path / "x.xlsx"],
+        ["score", bundle, folder / "odd", folder / "sound"],
+        ["score", bundle, "-", folder / "odd" / "00.png"],
+        ["reproduce", "mnist"],
+        ["reproduce", "mnist-fashion", "--seeds", "a"],
+    ):
+        done = residua(*arguments)
+        assert done.returncode == 2, (arguments, done.stderr)
+        assert done.stderr.startswith("error: "), (arguments, done.stderr)
+
+
+def test_no_path_on_standard_input_is_a_quiet_day(bundle: Path, tmp_path: Path) -> None:
+    done = residua("score", bundle, "-", "--out", tmp_path / "s.csv")
+    assert done.returncode == 0
+    assert read_csv(tmp_path / "s.csv") == []
+
+
+def test_paths_may_be_separated_by_nul(bundle: Path, folder: Path) -> None:
+    paths = sorted((folder / "odd").iterdir())
+    done = residua("score", bundle, "-", "--json", stdin="\0".join(map(str, paths)) + "\0")
+    assert len(done.stdout.splitlines()) == 3
+
+
+def test_an_oblong_size_can_be_asked_for(folder: Path, tmp_path: Path) -> None:
+    model = tmp_path / "m.residua"
+    files = sorted((folder / "sound").iterdir())
+    done = residua("fit", *files, "-o", model, "--size", "16x24", "--epochs", 40)
+    assert done.returncode == 0, done.stderr
+    assert open_bundle(model).manifest.input.shape == (16, 24, 1)
 
 
 def test_scores_go_to_a_pipe_as_csv(bundle: Path, folder: Path) -> None:

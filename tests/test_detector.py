@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 from sklearn.base import clone
@@ -22,12 +23,14 @@ from residua.errors import (
     CannotResume,
     ConfigurationError,
     DamagedImage,
+    Discarded,
     IdenticalImages,
     ImageError,
     InputError,
     LearnedNothing,
     NoReadableImage,
     SkippedImages,
+    TooFewForThreshold,
     TooFewImages,
 )
 from residua.images.source import ArraySource
@@ -95,6 +98,14 @@ def test_equal_random_states_give_equal_scores(blobs: NDArray[np.uint8]) -> None
     first, second, other = (quietly_fitted(blobs, random_state=seed) for seed in (3, 3, 4))
     assert np.array_equal(first.anomaly_scores(blobs), second.anomaly_scores(blobs))
     assert not np.array_equal(first.anomaly_scores(blobs), other.anomaly_scores(blobs))
+
+
+def test_a_fit_leaves_the_callers_random_state_alone(blobs: NDArray[np.uint8]) -> None:
+    torch.manual_seed(5)
+    expected = torch.rand(1)
+    torch.manual_seed(5)
+    quietly_fitted(blobs)
+    assert torch.equal(torch.rand(1), expected)
 
 
 def test_labels_of_anomalies_have_no_part_in_a_fit(blobs: NDArray[np.uint8]) -> None:
@@ -205,6 +216,7 @@ def test_a_folder_with_bad_files_is_fitted_without_them(
     (tmp_path / "bad.png").write_bytes(b"\x89PNG\r\n")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", LearnedNothing)
+        warnings.simplefilter("ignore", TooFewForThreshold)
         with pytest.warns(SkippedImages, match=r"1 unreadable.*bad\.png"):
             fitted = quick().fit(tmp_path)
     assert fitted.manifest_.data.skipped == 1
@@ -289,3 +301,22 @@ def test_without_resume_an_old_checkpoint_is_not_used(
 ) -> None:
     quietly_fitted(blobs, checkpoint_dir=tmp_path, epochs=1)
     assert len(quietly_fitted(blobs, checkpoint_dir=tmp_path, epochs=2).history_) == 2
+
+
+def test_a_percentile_on_few_pictures_warns_of_the_rate_to_expect(
+    blobs: NDArray[np.uint8],
+) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", LearnedNothing)
+        with pytest.warns(TooFewForThreshold, match=r"1\.00%.*16 held-out.*6\.8%"):
+            quick(threshold="percentile(99)").fit(blobs)
+
+
+def test_an_interrupted_fit_is_not_discarded_without_a_word(
+    blobs: NDArray[np.uint8], tmp_path: Path
+) -> None:
+    quietly_fitted(blobs, checkpoint_dir=tmp_path)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        quick(checkpoint_dir=tmp_path).fit(blobs)
+    assert any(issubclass(warning.category, Discarded) for warning in caught)

@@ -50,3 +50,9 @@ def test_a_folder_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
     picture = overlay(np.zeros((8, 8, 1), np.uint8), np.zeros((8, 8), np.float32), 1.0)
     with pytest.raises(OutputError):
         save_overlay(tmp_path / "maps", "a.png", picture)
+
+
+def test_long_and_climbing_ids_have_maps_of_their_own(tmp_path: Path) -> None:
+    picture = overlay(np.zeros((8, 8, 1), np.uint8), np.zeros((8, 8), np.float32), 1.0)
+    names = ["a.png", "../a.png", "x" * 255, "x" * 254 + "y"]
+    assert len({save_overlay(tmp_path, name, picture) for name in names}) == 4

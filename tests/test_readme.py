@@ -56,7 +56,7 @@ def test_the_commands_run_in_order(workplace: Path) -> None:
         assert (workplace / made).exists(), made
 
 
-@pytest.mark.filterwarnings("ignore::residua.errors.WorseThanPCA")
+@pytest.mark.filterwarnings("ignore::residua.errors.ResiduaWarning")
 def test_the_python_code_runs(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(workplace)
     code = blocks("python")

@@ -127,3 +127,13 @@ def test_the_file_has_the_mode_that_the_mask_gives(tmp_path: Path) -> None:
     finally:
         os.umask(before)
     assert (tmp_path / "scores.csv").stat().st_mode & 0o777 == 0o640
+
+
+def test_an_error_of_the_callers_block_stays_what_it_is(tmp_path: Path) -> None:
+    def fail() -> None:
+        with verdict_file(tmp_path / "scores.csv"):
+            raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        fail()
+    assert list(tmp_path.iterdir()) == []

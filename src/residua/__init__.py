@@ -46,7 +46,6 @@ _HOMES = {
     "load": "residua.detector",
     "load_dataset": "residua.images.datasets",
 }
-_TRAINING_PACKAGES = ("torch", "lightning", "sklearn", "safetensors", "onnx")
 
 
 def __getattr__(name: str) -> Any:
@@ -55,12 +54,12 @@ def __getattr__(name: str) -> Any:
     try:
         return getattr(import_module(_HOMES[name]), name)
     except ModuleNotFoundError as error:
-        missing = (error.name or "").partition(".")[0]
-        if missing not in _TRAINING_PACKAGES:
-            raise
         from residua.errors import MissingExtra
 
-        raise MissingExtra.of(missing, "train") from error
+        missing = MissingExtra.behind(error)
+        if missing is None:
+            raise
+        raise missing from error
 
 
 def __dir__() -> list[str]:

@@ -30,6 +30,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from residua.errors import (
     BundleAltered,
+    BundleError,
     BundleIncomplete,
     BundleNotFound,
     BundleTooNew,
@@ -40,6 +41,7 @@ from residua.images.preprocess import InputSpec
 from residua.scoring.thresholds import Threshold
 from residua.settings import FitSettings
 from residua.training.config import EpochRecord, FitChecks, TrainingConfig
+from residua.writing import file_mask
 
 SCHEMA_VERSION = 1
 MANIFEST = "residua.json"
@@ -160,8 +162,8 @@ def write_bundle(
 ) -> Path:
     """Write a bundle beside its final name, then rename it.
 
-    A bundle of that name is replaced. Whatever goes wrong, under the final name lies the old
-    bundle or the new one, whole.
+    A bundle of that name is replaced: the old one steps aside, the new one takes its name, and
+    only then the old one is deleted. What has the final name is always whole.
 
     Parameters
     ----------
@@ -179,12 +181,12 @@ def write_bundle(
     OutputError
         The folder cannot be written, or something that is no bundle lies there.
     """
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
     final = Path(path)
     check_writable(final)
     with _writing(final) as beside:
-        save_file(dict(weights), beside / WEIGHTS)
+        (beside / WEIGHTS).write_bytes(save(dict(weights)))
         (beside / GRAPH).write_bytes(graph)
         np.savez(beside / CALIBRATION, scores=calibration_scores)
         text = json.dumps(manifest.model_dump(mode="json"), indent=2, allow_nan=False)
@@ -203,7 +205,16 @@ def open_bundle(path: str | os.PathLike[str]) -> Bundle:
     BundleNotFound, NotABundle, BundleIncomplete, BundleAltered, BundleTooNew
         By name of what is wrong.
     """
-    folder = Path(path)
+    try:
+        return _verified(Path(path))
+    except OSError as error:
+        raise BundleError(
+            f"the bundle {path} cannot be read ({error.strerror}); it and all its files must be "
+            f"readable for this user"
+        ) from error
+
+
+def _verified(folder: Path) -> Bundle:
     if not folder.exists():
         raise BundleNotFound(f"there is no bundle at {folder}; make one with: residua fit")
     if not folder.is_dir() or not (folder / CHECKSUMS).is_file() | (folder / MANIFEST).is_file():
@@ -252,7 +263,7 @@ def _writing(final: Path) -> Iterator[Path]:
     parent = final.absolute().parent
     try:
         beside = Path(tempfile.mkdtemp(prefix=f".{final.name}.", dir=parent))
-        beside.chmod(0o755)
+        beside.chmod(0o777 & ~file_mask())
         try:
             yield beside
             _replace(beside, final)
@@ -266,16 +277,19 @@ def _replace(beside: Path, final: Path) -> None:
     if not final.exists():
         beside.rename(final)
         return
-    # A folder cannot be renamed onto a full one, so the old one steps aside first.
+    # A folder cannot be renamed onto a full one, so the old one steps aside first. Until one of
+    # the two has the final name, nothing is deleted.
     aside = Path(tempfile.mkdtemp(prefix=f".{final.name}.old.", dir=final.absolute().parent))
-    final.rename(aside / final.name)
     try:
+        final.rename(aside / final.name)
         beside.rename(final)
-    except OSError:
-        (aside / final.name).rename(final)
+    except BaseException:
+        if not final.exists():
+            (aside / final.name).rename(final)
         raise
     finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        if final.exists():
+            shutil.rmtree(aside, ignore_errors=True)
 
 
 def _flush_to_disk(folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -13,9 +14,10 @@ from typing import Annotated, Any
 import typer
 
 from residua import __version__
-from residua.errors import ResiduaError, ResiduaWarning
+from residua.errors import ConfigurationError, MissingExtra, ResiduaError, ResiduaWarning
 
 EXIT_FAILED = 1
+EXIT_USAGE = 2
 EXIT_FLAGGED = 3
 
 app = typer.Typer(
@@ -37,13 +39,21 @@ def main() -> None:
     try:
         with _warnings_as_lines():
             app()
+    except ConfigurationError as error:
+        _fail(str(error), EXIT_USAGE)
     except ResiduaError as error:
-        _say(f"[bold red]error:[/] {_escape(str(error))}")
-        sys.exit(EXIT_FAILED)
+        _fail(str(error), EXIT_FAILED)
+    except ModuleNotFoundError as error:
+        missing = MissingExtra.behind(error)
+        if missing is None:
+            raise
+        _fail(str(missing), EXIT_FAILED)
     except BrokenPipeError:
-        # The reader of our output, such as `head`, has seen enough.
-        sys.stderr.close()
+        # The reader of our output, such as `head`, has seen enough; nothing is left to flush.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(EXIT_FAILED)
+    except OSError as error:
+        _fail(str(error), EXIT_FAILED)
 
 
 @app.callback(invoke_without_command=True)
@@ -57,7 +67,13 @@ def _common(
 
 @app.command(epilog="Example: residua fit good/ -o part.residua")
 def fit(
-    data: Annotated[str, typer.Argument(help="Folder of trusted pictures, or a data set's name.")],
+    data: Annotated[
+        list[str],
+        typer.Argument(
+            help="Trusted pictures: a folder, files, a data set's name, or - for paths on "
+            "standard input."
+        ),
+    ],
     output: Annotated[
         Path, typer.Option("--output", "-o", help="The model to write, a folder NAME.residua.")
     ],
@@ -93,9 +109,15 @@ def fit(
         int | None,
         typer.Option(help="Epochs without progress after which to stop. [default: never]"),
     ] = None,
+    calibration_fraction: Annotated[
+        float, typer.Option(help="Share of the pictures that fit the threshold and nothing else.")
+    ] = 0.1,
     size: Annotated[
-        int | None,
-        typer.Option(help="Side in pixels, 8 to 1024. [default: the pictures' own, at most 256]"),
+        str | None,
+        typer.Option(
+            help="Side, or HEIGHTxWIDTH, in pixels, 8 to 1024. [default: the pictures' own, at "
+            "most 256]"
+        ),
     ] = None,
     channels: Annotated[
         int | None, typer.Option(help="1 grey, 3 RGB. [default: from the pictures]")
@@ -137,7 +159,8 @@ def fit(
         learning_rate=learning_rate,
         schedule=schedule,
         patience=patience,
-        image_size=size,
+        calibration_fraction=calibration_fraction,
+        image_size=_size(size),
         channels=channels,
         resize=resize,
         value_range=value_range,
@@ -148,7 +171,7 @@ def fit(
         resume=resume,
         verbose=1,
     )
-    detector.fit(data)
+    detector.fit(_pictures(data))
     detector.save(output)
     shutil.rmtree(partial, ignore_errors=True)
     manifest = detector.manifest_
@@ -167,7 +190,9 @@ def score(
     bundle: Annotated[Path, typer.Argument(help="A saved model, NAME.residua.")],
     data: Annotated[
         list[str],
-        typer.Argument(help="Folder, files, a data set's name, or - for paths on standard input."),
+        typer.Argument(
+            help="Pictures: a folder, files, a data set's name, or - for paths on standard input."
+        ),
     ],
     out: Annotated[
         Path | None, typer.Option(help="Table of all scores: .csv, .jsonl or .parquet.")
@@ -197,7 +222,7 @@ def score(
 
     scorer = BundleScorer(bundle, threads=threads)
     summary = Summary(keep=rows)
-    source: Any = _paths_from_stdin() if data == ["-"] else data[0] if len(data) == 1 else data
+    source = _pictures(data)
     with ExitStack() as stack:
         writers: list[Callable[[Any], None]] = [summary.add]
         if out is not None:
@@ -206,14 +231,16 @@ def score(
             writers.append(stack.enter_context(json_rows(sys.stdout)))
         elif out is None and not sys.stdout.isatty():
             writers.append(stack.enter_context(csv_rows(sys.stdout)))
-        for verdicts, images, scored in scorer.scored(source):
+        # No path on standard input is a quiet day, not an error.
+        for verdicts, images, scored in scorer.scored(source) if source else ():
             for verdict in verdicts:
                 for write in writers:
                     write(verdict)
             if maps is not None:
                 _save_maps(maps, verdicts, images, scored.error_maps, scorer.manifest.map_ceiling)
     if sys.stdout.isatty() and not as_json:
-        _print_table(summary.table(title=f"{bundle.name} on {', '.join(data)}"))
+        what = data[0] if len(data) == 1 else f"{len(data):,} files"
+        _print_table(summary.table(title=f"{bundle.name} on {what}"))
     _say(summary.line())
     for name, path in (("scores", out), ("heat maps", maps)):
         if path is not None:
@@ -349,11 +376,41 @@ def _show_info(path: Path, manifest: Any) -> None:
     _print_table(info_table(path.name, manifest))
 
 
+def _pictures(data: list[str]) -> str | list[str]:
+    if data == ["-"]:
+        return _paths_from_stdin()
+    if len(data) == 1:
+        return data[0]
+    for path in data:
+        if path == "-" or os.path.isdir(path):  # noqa: PTH112  as given, thousands of times
+            raise ConfigurationError(
+                f"{path!r} stands among {len(data)} arguments; give one folder, or - alone, or "
+                f"files only"
+            )
+    return data
+
+
+def _size(text: str | None) -> int | tuple[int, int] | None:
+    if text is None:
+        return None
+    try:
+        sides = [int(side) for side in text.lower().split("x")]
+    except ValueError:
+        sides = []
+    if len(sides) not in (1, 2):
+        raise ConfigurationError(f"size is {text!r}; write a side such as 128, or 96x128")
+    return sides[0] if len(sides) == 1 else (sides[0], sides[1])
+
+
+def _fail(message: str, code: int) -> None:
+    _say(f"[bold red]error:[/] {_escape(message)}")
+    sys.exit(code)
+
+
 def _paths_from_stdin() -> list[str]:
     # Bytes, so that names that are not UTF-8 arrive as the file system has them.
-    import os
-
-    lines = sys.stdin.buffer.read().split(b"\n")
+    text = sys.stdin.buffer.read()
+    lines = text.split(b"\0" if b"\0" in text else b"\n")
     return [os.fsdecode(line.rstrip(b"\r")) for line in lines if line.strip()]
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Iterator, Mapping
 from math import isqrt
+from numbers import Integral
 from pathlib import Path
 from typing import Any, Self
 
@@ -27,11 +29,11 @@ from residua.scoring.thresholds import ThresholdRule
 from residua.scoring.verdicts import (
     ScoredBatch,
     Verdict,
-    batch_size_for,
     scored_batches,
     verdicts_of,
 )
 from residua.settings import FitSettings
+from residua.training.fit import accelerator_of
 
 
 class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # untyped bases
@@ -85,7 +87,8 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  #
     precision : {"auto", "float32", "bf16"}, default="auto"
         Arithmetic of training. Scores are always computed in float32.
     device : {"auto", "cpu", "cuda", "mps"}, default="auto"
-        Where to compute; auto takes a card when there is one.
+        Where to train and to score; auto takes a card when there is one. A loaded model scores on
+        the processor.
     on_failed_fit : {"raise", "warn"}, default="raise"
         What to do when the network rebuilds no better than the mean picture does.
     checkpoint_dir : path-like or None, default=None
@@ -297,7 +300,7 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  #
             The folder cannot be written, or something that is no bundle lies there.
         """
         check_is_fitted(self)
-        graph = self.graph_.to("cpu")
+        graph = copy.deepcopy(self.graph_).to("cpu")
         weights = {
             name: np.ascontiguousarray(value.detach().numpy())
             for name, value in graph.model.state_dict().items()
@@ -315,7 +318,7 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  #
 
     def _adopt(self, outcome: FitOutcome, settings: FitSettings) -> None:
         self.input_spec_ = outcome.input_spec
-        self.graph_ = outcome.graph
+        self.graph_ = outcome.graph.to(accelerator_of(settings.device))
         self.threshold_ = outcome.threshold
         self.calibration_scores_ = outcome.calibration_scores
         self.history_ = outcome.training.history
@@ -331,13 +334,13 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  #
         for own in ("checkpoint_dir", "resume", "verbose"):
             del values[own]
         random_state = values.pop("random_state")
-        if not isinstance(random_state, int):
+        if not isinstance(random_state, Integral):
             random_state = check_random_state(random_state).randint(2**31 - 1)
         if values["value_range"] == "data":
             if not isinstance(source, ArraySource):
                 raise BadArray("value_range 'data' is for arrays; give (lowest, highest) for files")
             values["value_range"] = source.value_range()
-        return FitSettings.checked({**values, "seed": random_state})
+        return FitSettings.checked({**values, "seed": int(random_state)})
 
     def _source(self, X: Any, *, reset: bool) -> ImageSource:
         if not reset:
@@ -350,8 +353,7 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  #
         return resolve_source(X, prefer="train" if reset else "test")
 
     def _scored(self, source: ImageSource) -> Iterator[tuple[Batch, ScoredBatch | None]]:
-        spec = self.input_spec_
-        return scored_batches(source, spec, self.score_batch, batch_size_for(spec))
+        return scored_batches(source, self.input_spec_, self.score_batch)
 
     def _scored_strictly(self, X: Any) -> Iterator[ScoredBatch]:
         for batch, scored in self._scored(self._source(X, reset=False)):
@@ -392,10 +394,12 @@ def load(path: str | os.PathLike[str]) -> AutoencoderDetector:
 
 def _is_table(X: Any) -> bool:
     """Whether X is for scikit-learn's own validation: rows of numbers, or what it refuses."""
-    if hasattr(X, "iloc") or hasattr(X, "toarray"):
+    if hasattr(X, "toarray"):
         return True
     if hasattr(X, "__array__") and not isinstance(X, Image.Image):
-        return np.asarray(X).ndim <= 2
+        shaped = X if hasattr(X, "ndim") else np.asarray(X)
+        holds_paths = shaped.ndim == 1 and len(shaped) and isinstance(next(iter(shaped)), str)
+        return bool(shaped.ndim <= 2 and not holds_paths)
     first = X[0] if isinstance(X, (list, tuple)) and X else None
     return isinstance(first, (list, tuple, int, float))
 

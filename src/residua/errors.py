@@ -37,6 +37,8 @@
 
     ResiduaWarning (UserWarning)
     ├── SkippedImages                      unreadable pictures left out of a fit
+    ├── TooFewForThreshold                 fewer held-out pictures than the promised rate needs
+    ├── Discarded                          an interrupted fit that is not resumed
     ├── WorseThanPCA                       a linear code of the same size rebuilds better
     ├── NoBottleneck                       the code is not smaller than the picture
     ├── LearnedNothing                 no better than the mean picture, where that is tolerated
@@ -47,6 +49,19 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from types import MappingProxyType
+
+# The modules that the bare install lacks, and the extra that brings each.
+_EXTRAS = MappingProxyType(
+    {
+        "lightning": "train",
+        "matplotlib": "report",
+        "onnx": "train",
+        "safetensors": "train",
+        "sklearn": "train",
+        "torch": "train",
+    }
+)
 
 
 class ResiduaError(Exception):
@@ -182,6 +197,13 @@ class MissingExtra(ResiduaError, ImportError):
     """An optional dependency is not installed."""
 
     @classmethod
+    def behind(cls, error: ModuleNotFoundError) -> MissingExtra | None:
+        """Build the error for a failed import; None where no extra brings the module."""
+        module = (error.name or "").partition(".")[0]
+        extra = _EXTRAS.get(module)
+        return None if extra is None else cls.of(module, extra)
+
+    @classmethod
     def of(cls, module: str, extra: str) -> MissingExtra:
         """Build the error for ``module``, which the optional ``extra`` brings."""
         return cls(
@@ -196,6 +218,14 @@ class ResiduaWarning(UserWarning):
 
 class SkippedImages(ResiduaWarning):
     """Unreadable pictures were left out of a fit."""
+
+
+class TooFewForThreshold(ResiduaWarning):
+    """Fewer pictures were held out than the threshold's false-positive rate needs."""
+
+
+class Discarded(ResiduaWarning):
+    """An interrupted fit is started afresh, since resuming was not asked for."""
 
 
 class WorseThanPCA(ResiduaWarning):

@@ -22,9 +22,11 @@ from rich.console import Console
 from residua.bundle import DataRecord, Manifest, ModelRecord
 from residua.errors import (
     CannotResume,
+    Discarded,
     IdenticalImages,
     OutputError,
     SkippedImages,
+    TooFewForThreshold,
     TooFewImages,
 )
 from residua.graph import ScoringGraph
@@ -33,7 +35,7 @@ from residua.images.source import ImageSource
 from residua.images.splits import holdout
 from residua.models import Autoencoder, build_model
 from residua.scoring.errors import ImageScore
-from residua.scoring.thresholds import Threshold, build_rule
+from residua.scoring.thresholds import Threshold, ThresholdRule, build_rule
 from residua.scoring.verdicts import batch_size_for
 from residua.settings import FitSettings
 from residua.training.config import TrainingConfig
@@ -44,6 +46,7 @@ from residua.training.fit import (
     choose_epochs,
     train,
 )
+from residua.writing import whole_file
 
 MIN_IMAGES = 6
 """Fewer cannot be held apart for training, validation and calibration."""
@@ -52,6 +55,7 @@ FIT_MARK = "fit.json"
 """Names, in a checkpoint folder, the settings and pictures of the fit that it belongs to."""
 
 _MAPS_FOR_CEILING = 256
+_DECODED = "residua-decoded-"
 
 
 @dataclass(frozen=True)
@@ -123,10 +127,17 @@ def fit_network(
             options=settings.model_options,
         )
 
-    build()
+    with torch.device("meta"):  # the shape is refused here, if at all; no weights are drawn
+        build()
     with _workspace(checkpoint_folder) as folder:
         if console is not None and not source.in_memory:
-            console.print(f"decoding {len(source):,} pictures to {_size_text(spec)}")
+            passed = getattr(source, "ignored", 0)
+            others = f"; {passed:,} files of other kinds are passed over" if passed else ""
+            console.print(
+                f"decoding {len(source):,} pictures to {spec.height} × {spec.width} "
+                f"{spec.colour}{others}",
+                highlight=False,
+            )
         store = decode_all(source, spec, cache=folder)
         _check_store(store)
         parts = holdout(
@@ -157,6 +168,7 @@ def fit_network(
         )
         graph = ScoringGraph(result.model, score).eval()
         scores, ceiling = _calibrate(graph, store.pixels, parts.calibration, spec)
+    _warn_of_few(rule, len(scores))
     return FitOutcome(
         input_spec=spec,
         graph=graph,
@@ -253,6 +265,20 @@ def _check_store(store: PixelStore) -> None:
         )
 
 
+def _warn_of_few(rule: ThresholdRule, n: int) -> None:
+    """Warn where ``n`` scores are too few for the share that the rule is meant to flag."""
+    promised, expected = rule.promised_rate, rule.expected_rate(n)
+    if promised is None or expected is None or expected <= 2 * promised:
+        return
+    warnings.warn(
+        f"{rule} is meant to flag {promised:.2%} of normal pictures; resting on {n} held-out ones "
+        f"it must be expected to flag {expected:.1%}. Fit on more pictures, or hold out a larger "
+        f"calibration fraction",
+        TooFewForThreshold,
+        stacklevel=4,
+    )
+
+
 def _calibrate(
     graph: ScoringGraph, pixels: NDArray[np.uint8], indices: NDArray[np.int64], spec: InputSpec
 ) -> tuple[NDArray[np.float64], float]:
@@ -276,7 +302,9 @@ def _workspace(folder: Path | None) -> Iterator[Path]:
     try:
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
-        temporary = tempfile.mkdtemp(prefix="residua-", dir=folder)
+            for left in folder.glob(f"{_DECODED}*"):  # by a fit that was killed
+                shutil.rmtree(left)
+        temporary = tempfile.mkdtemp(prefix=_DECODED, dir=folder)
     except OSError as error:
         raise OutputError(f"no folder for the fit can be made: {error}") from error
     try:
@@ -294,7 +322,10 @@ def _claim(folder: Path, settings: FitSettings, store: PixelStore, resume: bool)
     mark = folder / FIT_MARK
     own: dict[str, Any] = {"settings": settings.model_dump(mode="json"), "data": store.fingerprint}
     if resume:
-        found = json.loads(mark.read_text(encoding="utf-8"))
+        try:
+            found = json.loads(mark.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise CannotResume(f"{mark} cannot be read ({error}); fit without resuming") from error
         differing = _differences(found, own)
         if differing:
             raise CannotResume(
@@ -302,9 +333,20 @@ def _claim(folder: Path, settings: FitSettings, store: PixelStore, resume: bool)
                 f"and pictures, or start afresh without resuming"
             )
         return
-    for old in folder.glob("attempt-*"):
+    interrupted = sorted(folder.glob("attempt-*"))
+    if interrupted:
+        warnings.warn(
+            f"the interrupted fit in {folder} is discarded, since resuming was not asked for",
+            Discarded,
+            stacklevel=4,
+        )
+    for old in interrupted:
         shutil.rmtree(old)
-    mark.write_text(json.dumps(own, indent=2) + "\n", encoding="utf-8")
+    try:
+        with whole_file(mark) as beside:
+            beside.write_text(json.dumps(own, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"{mark} cannot be written: {error.strerror}") from error
 
 
 def _differences(found: dict[str, Any], own: dict[str, Any]) -> list[str]:
@@ -315,8 +357,3 @@ def _differences(found: dict[str, Any], own: dict[str, Any]) -> list[str]:
         if there.get(name) != here[name]
     ]
     return names + (["the pictures differ"] if found.get("data") != own["data"] else [])
-
-
-def _size_text(spec: InputSpec) -> str:
-    colour = {1: "grey", 3: "RGB"}.get(spec.channels, f"{spec.channels} channels")
-    return f"{spec.height} × {spec.width} {colour}"

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from residua.bundle import Bundle
 from residua.errors import BundleAltered
-from residua.models import Autoencoder, build_model
+from residua.models import Autoencoder, build_model, to_network
 from residua.scoring.errors import ImageScore
 from residua.scoring.verdicts import ScoredBatch
 
@@ -39,7 +39,7 @@ class ScoringGraph(nn.Module):
         x_hat : Tensor of shape (B, H, W, C), float32, in [0, 1]
         latent : Tensor of shape (B, D), float32
         """
-        x = images.permute(0, 3, 1, 2).float() / 255
+        x = to_network(images)
         x_hat, latent = self.model(x)
         error_map, scores = self.score(x, x_hat)
         return scores, error_map, x_hat.permute(0, 2, 3, 1), latent

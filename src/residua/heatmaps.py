@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -9,8 +11,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from residua.errors import OutputError
+from residua.writing import whole_file
 
 _MIN_SIDE = 224
+# Stands for a step up in an id, so that ../a.png and a.png have maps of their own.
+_UP = "__up__"
+# Bytes of a file name; the file systems in use take 255.
+_LONGEST_NAME = 240
 _TINY = float(np.finfo(np.float32).tiny)
 # Dark to light with evenly rising lightness, told apart by the colour-blind and in grey print.
 _STOPS = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -72,13 +79,21 @@ def save_overlay(folder: Path, picture_id: str, picture: Image.Image) -> Path:
         The file cannot be written.
     """
     # An id may be a path from anywhere; the map stays below the folder.
-    parts = [part for part in PurePosixPath(picture_id).parts if part not in ("/", "..", ".")]
-    path = folder.joinpath(*parts[:-1], f"{parts[-1] if parts else 'picture'}.png")
+    parts = [_UP if part == ".." else part for part in PurePosixPath(picture_id).parts]
+    parts = [_shortened(part) for part in parts if part != "/"] or ["picture"]
+    path = folder.joinpath(*parts[:-1], f"{parts[-1]}.png")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(f".{path.name}.new")
-        picture.save(beside, "PNG")
-        beside.replace(path)
+        with whole_file(path) as beside:
+            picture.save(beside, "PNG")
     except OSError as error:
         raise OutputError(f"the heat map {path} cannot be written: {error}") from error
     return path
+
+
+def _shortened(name: str) -> str:
+    encoded = os.fsencode(name)
+    if len(encoded) <= _LONGEST_NAME:
+        return name
+    digest = hashlib.sha256(encoded).hexdigest()[:16]
+    return encoded[: _LONGEST_NAME - 17].decode("utf-8", "ignore") + "-" + digest

@@ -6,7 +6,6 @@ import contextlib
 import csv
 import json
 import os
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import IO, Any
 
 from residua.errors import ConfigurationError, OutputError
 from residua.scoring.verdicts import Verdict
+from residua.writing import whole_file
 
 COLUMNS = ("id", "score", "threshold", "anomalous", "label", "error")
 FORMATS = (".csv", ".jsonl", ".parquet")
@@ -49,26 +49,31 @@ def verdict_file(path: str | os.PathLike[str]) -> Iterator[WriteRow]:
         raise OutputError(f"the folder {final.absolute().parent} does not exist; make it first")
     if final.is_dir():
         raise OutputError(f"{final} is a folder; name a file")
-    beside: Path | None = None
+    in_callers_block = False
     try:
-        descriptor, name = tempfile.mkstemp(prefix=f".{final.name}.", dir=final.absolute().parent)
-        beside = Path(name)
-        # The mode that a plain open() would have given.
-        mask = os.umask(0)
-        os.umask(mask)
-        beside.chmod(0o666 & ~mask)
-        with _open(descriptor, binary=final.suffix == ".parquet") as file:
-            with _writer(final.suffix, file) as write:
-                yield write
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(final)
+        with (
+            whole_file(final) as beside,
+            _open(beside, binary=final.suffix == ".parquet") as file,
+            _writer(final.suffix, file) as write_row,
+        ):
+
+            def write(verdict: Verdict) -> None:
+                try:
+                    write_row(verdict)
+                except OSError as error:
+                    raise _not_written(final, error) from error
+
+            in_callers_block = True
+            yield write
+            in_callers_block = False
     except OSError as error:
-        reason = error.strerror or error
-        raise OutputError(f"the scores cannot be written to {final}: {reason}") from error
-    finally:
-        if beside is not None:
-            beside.unlink(missing_ok=True)
+        if in_callers_block:
+            raise
+        raise _not_written(final, error) from error
+
+
+def _not_written(final: Path, error: OSError) -> OutputError:
+    return OutputError(f"the scores cannot be written to {final}: {error.strerror or error}")
 
 
 @contextlib.contextmanager
@@ -128,10 +133,8 @@ def as_row(verdict: Verdict) -> dict[str, Any]:
     return {name: record[name] for name in COLUMNS}
 
 
-def _open(descriptor: int, *, binary: bool) -> IO[Any]:
-    if binary:
-        return os.fdopen(descriptor, "wb")
-    return os.fdopen(descriptor, "w", encoding="utf-8", newline="")
+def _open(path: Path, *, binary: bool) -> IO[Any]:
+    return path.open("wb") if binary else path.open("w", encoding="utf-8", newline="")
 
 
 def _writer(suffix: str, file: Any) -> contextlib.AbstractContextManager[WriteRow]:

@@ -16,7 +16,6 @@ from residua.images.resolve import resolve_source
 from residua.scoring.verdicts import (
     ScoredBatch,
     Verdict,
-    batch_size_for,
     scored_batches,
     verdicts_of,
 )
@@ -30,7 +29,7 @@ class BundleScorer:
     path : path-like
         The bundle's folder.
     threads : int or None, default=None
-        Threads of ONNX Runtime; None: one for each core.
+        Threads that decode, and threads of ONNX Runtime; None: one for each core.
 
     Attributes
     ----------
@@ -51,6 +50,7 @@ class BundleScorer:
 
     def __init__(self, path: str | os.PathLike[str], *, threads: int | None = None) -> None:
         self._bundle: Bundle = open_bundle(path)
+        self._threads = threads
         self._session = _session(self._bundle.graph, threads)
 
     @property
@@ -68,7 +68,8 @@ class BundleScorer:
         The verdicts of a batch come in order; its pictures and results leave out unreadable ones.
         """
         source, spec = resolve_source(data, prefer="test"), self.manifest.input
-        for batch, scored in scored_batches(source, spec, self.score_batch, batch_size_for(spec)):
+        batches = scored_batches(source, spec, self.score_batch, workers=self._threads)
+        for batch, scored in batches:
             rows = verdicts_of(source, batch, scored, self.manifest.threshold)
             yield rows, batch.images, scored if scored is not None else _nothing(spec.shape)
 

@@ -44,7 +44,7 @@ class FitSettings(BaseModel):
     precision: Precision
     device: Literal["auto", "cpu", "cuda", "mps"]
     on_failed_fit: Literal["raise", "warn"]
-    seed: int
+    seed: Annotated[int, Field(ge=0, lt=2**63 - 1)]
 
     @field_validator("threshold", mode="before")
     @classmethod

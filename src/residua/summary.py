@@ -70,7 +70,6 @@ def info_table(name: str, manifest: Manifest) -> Table:
     table = Table(title=escape(name), title_justify="left", show_header=False)
     table.add_column(style="bold")
     table.add_column()
-    colour = {1: "grey", 3: "RGB"}.get(spec.channels, f"{spec.channels} channels")
     lower = "" if limits.lower is None else f", lower limit {limits.lower:.6g}"
     pca = (
         "no PCA: the code is not smaller than the picture"
@@ -81,7 +80,7 @@ def info_table(name: str, manifest: Manifest) -> Table:
     rows = {
         "network": f"{manifest.model.name}, {manifest.model.parameters:,} weights, "
         f"code of {manifest.model.latent_dim:,}",
-        "input": f"{spec.height} × {spec.width}, {colour}, {spec.resize}",
+        "input": f"{spec.height} × {spec.width}, {spec.colour}, {spec.resize}",
         "score": f"{manifest.settings.error_map} error, {manifest.settings.reduction}",
         "threshold": f"{limits.upper:.6g}{lower} by {limits.rule} on {limits.n_normal:,} "
         f"held-out pictures (mean {limits.normal_mean:.6g}, sd {limits.normal_std:.4g})",

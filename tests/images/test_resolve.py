@@ -9,6 +9,7 @@ from PIL import Image
 
 from residua.errors import DatasetUnavailable, EmptySource, InputError, UnreadableFile
 from residua.images import resolve
+from residua.images.datasets import DATASETS
 from residua.images.resolve import Part, resolve_source
 from residua.images.source import ArraySource, FileSource, ImageSource, PillowSource
 
@@ -141,3 +142,10 @@ def test_arrays_pictures_and_lists_of_paths_become_their_sources(tmp_path: Path)
 def test_what_holds_no_pictures_is_refused() -> None:
     with pytest.raises(InputError, match="cannot be read from a int"):
         resolve_source(7)
+
+
+def test_a_fit_leaves_out_the_classes_that_are_known_to_be_anomalous() -> None:
+    if not DATASETS["magnetic-tile"].on_disk():
+        pytest.skip("the magnetic tiles are not on disk")
+    assert set(resolve_source("magnetic-tile", prefer="train").labels or ()) == {"Free"}
+    assert len(resolve_source("magnetic-tile", prefer="test")) == 1_344

@@ -112,3 +112,19 @@ def test_rules_follow_a_change_of_scale(scores: np.ndarray, scale: float, shift:
     for rule in (ZScore(2), Percentile(90), MAD(2)):
         moved = rule.fit(scores * scale + shift).upper
         assert moved == pytest.approx(rule.fit(scores).upper * scale + shift, rel=1e-6, abs=1e-6)
+
+
+@pytest.mark.parametrize(("n", "q"), [(5, 99), (50, 99), (200, 95)])
+def test_a_percentile_of_few_scores_flags_as_many_new_ones_as_it_says(n: int, q: float) -> None:
+    rng = np.random.default_rng(0)
+    rule = Percentile(q)
+    flagged = [
+        rule.fit(rng.uniform(size=n)).is_anomalous(rng.uniform(size=2_000)).mean()
+        for _ in range(400)
+    ]
+    assert np.mean(flagged) == pytest.approx(rule.expected_rate(n), rel=0.1)
+
+
+def test_a_side_that_is_no_truth_value_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="True or False"):
+        build_rule("zscore(3, two_sided='no')")

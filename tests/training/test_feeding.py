@@ -15,7 +15,8 @@ from PIL import Image
 from residua.errors import NoReadableImage, OutputError
 from residua.images.preprocess import InputSpec
 from residua.images.source import ArraySource, FileSource
-from residua.training.feeding import PixelBatches, decode_all, to_network
+from residua.models import to_network
+from residua.training.feeding import PixelBatches, decode_all
 
 SPEC = InputSpec(height=16, width=16, channels=1)
 

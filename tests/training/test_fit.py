@@ -177,6 +177,7 @@ class PressCtrlC(Callback):
             os.kill(os.getpid(), signal.SIGINT)
 
 
+@pytest.mark.filterwarnings("ignore::residua.errors.LearnedNothing")
 @pytest.mark.parametrize("pressed_at", [3, 12])
 def test_ctrl_c_keeps_the_best_weights_so_far(
     pixels: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch, pressed_at: int
@@ -228,6 +229,22 @@ def test_a_loss_that_becomes_nan_stops_with_its_step_and_what_to_try(
 ) -> None:
     build = sick_model(lambda loss, step: loss * float("nan") if step == 9 else loss)
     with pytest.raises(TrainingDiverged, match=r"nan at step 10 \(epoch 2\).*learning rate below"):
+        fit(pixels, build=build)
+
+
+def test_a_validation_loss_that_becomes_nan_stops_too(pixels: NDArray[np.uint8]) -> None:
+    def build() -> Autoencoder:
+        model = build_model("conv", SHAPE)
+        healthy = model.training_losses
+
+        def losses(x: Tensor) -> dict[str, Tensor]:
+            sick = float("nan") if not model.training else 1.0
+            return {"loss": healthy(x)["loss"] * sick}
+
+        model.training_losses = losses  # type: ignore[method-assign]
+        return model
+
+    with pytest.raises(TrainingDiverged, match="nan"):
         fit(pixels, build=build)
 
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua.errors import MissingExtra, OutputError
+from residua.bundle import check_writable
+from residua.errors import OutputError
 from residua.heatmaps import colourise
 from residua.images.datasets import load_dataset
 from residua.images.preprocess import InputSpec
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from residua.detector import AutoencoderDetector
 
 SETTINGS: Mapping[str, Any] = MappingProxyType(
-    {"epochs": 90, "latent_dim": 32, "reduction": "max(2)"}
+    {"epochs": 90, "latent_dim": 32, "reduction": "max(2)", "threshold": "zscore(3)"}
 )
 N_TRAIN = 600
 SHOWN = 4
@@ -49,6 +50,8 @@ def run_demo(folder: Path, *, seed: int = 0, console: Console) -> dict[str, floa
     figures : dict
         "auroc" over pictures and "pixel_auroc" over all pixels of the test pictures.
     """
+    # Everything that may be missing is imported before the long part begins.
+    import matplotlib.figure  # noqa: F401
     from sklearn.metrics import roc_auc_score
 
     from residua.detector import AutoencoderDetector
@@ -57,6 +60,7 @@ def run_demo(folder: Path, *, seed: int = 0, console: Console) -> dict[str, floa
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"the folder {folder} cannot be made: {error.strerror}") from error
+    check_writable(folder / "surfaces.residua")
     console.print("making generated surfaces: sound ones to learn from, both kinds to judge")
     test = load_dataset("surfaces", "test", seed=seed)
     detector = AutoencoderDetector(**SETTINGS, random_state=seed, verbose=1)
@@ -119,11 +123,8 @@ def _draw(
     maps: NDArray[np.float32],
 ) -> Path:
     """Draw original, reconstruction and error map of the highest and the lowest scores."""
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ModuleNotFoundError as error:
-        raise MissingExtra.of("matplotlib", "report") from error
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
 
     order = np.argsort([verdict.score or 0 for verdict in verdicts])
     shown = np.concatenate([order[::-1][:SHOWN], order[:SHOWN][::-1]])

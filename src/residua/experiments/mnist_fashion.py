@@ -69,7 +69,9 @@ class MnistFashion(Experiment):
             "conv": MappingProxyType(
                 {
                     "model": "conv",
-                    "threshold": "percentile(99.5)",
+                    # 0.8 %, since 6,000 calibration pictures set it with a standard error of
+                    # 0.12 percentage points, and at most 1 % is wanted.
+                    "threshold": "percentile(99.2)",
                     "epochs": 25,
                     "batch_size": 128,
                 }
@@ -79,7 +81,7 @@ class MnistFashion(Experiment):
     descriptions = MappingProxyType(
         {
             "seed-mnist": "the report's network, cross-entropy, mean ± 3 sd",
-            "conv": "the default, code of 32, squared error, 99.5th percentile",
+            "conv": "the default, code of 32, squared error, 99.2nd percentile",
         }
     )
 

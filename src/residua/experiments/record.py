@@ -6,6 +6,7 @@ import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from statistics import mean, stdev
 from typing import TYPE_CHECKING, Any
@@ -157,7 +158,9 @@ class Experiment(ABC):
         folder: Path,
         console: Console | None,
     ) -> Run:
-        key = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
+        # Another version of the code is another experiment.
+        identity = json.dumps({**settings, "residua": version("residua")}, sort_keys=True)
+        key = hashlib.sha256(identity.encode()).hexdigest()[:8]
         kept = folder / f"{recipe}-seed{seed}-{key}"
         result = kept / "result.json"
         if result.exists():

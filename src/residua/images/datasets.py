@@ -27,7 +27,7 @@ from residua.images.published import (
     tile_folders,
 )
 from residua.images.source import ArraySource, ImageSource
-from residua.images.surfaces import generate_surfaces
+from residua.images.surfaces import DEFECTS, generate_surfaces
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,8 @@ class Dataset:
     homepage: str
     splits: tuple[str, ...]
     """Names of its published parts; empty: it comes as a whole."""
+    anomalous: tuple[str, ...]
+    """Classes that are no trusted pictures; a fit leaves them out."""
     is_there: Callable[[], bool]
     open: Callable[..., ImageSource]
     """Takes the split and options; fetches what is not there."""
@@ -153,6 +155,7 @@ DATASETS: Mapping[str, Dataset] = MappingProxyType(
                 licence="CC BY 4.0",
                 homepage="https://archive.ics.uci.edu/dataset/80",
                 splits=("train", "test"),
+                anomalous=(),
                 is_there=lambda: True,
                 open=_digits,
             ),
@@ -165,6 +168,7 @@ DATASETS: Mapping[str, Dataset] = MappingProxyType(
                 licence="Apache-2.0",
                 homepage="https://pypi.org/project/residua/",
                 splits=("train", "test"),
+                anomalous=DEFECTS,
                 is_there=lambda: True,
                 open=_surfaces,
             ),
@@ -177,6 +181,7 @@ DATASETS: Mapping[str, Dataset] = MappingProxyType(
                 licence="CC BY-SA 3.0",
                 homepage="http://yann.lecun.com/exdb/mnist/",
                 splits=("train", "test"),
+                anomalous=(),
                 is_there=MNIST.there,
                 open=MNIST.open,
             ),
@@ -189,6 +194,7 @@ DATASETS: Mapping[str, Dataset] = MappingProxyType(
                 licence="MIT",
                 homepage="https://github.com/zalandoresearch/fashion-mnist",
                 splits=("train", "test"),
+                anomalous=(),
                 is_there=FASHION_MNIST.there,
                 open=FASHION_MNIST.open,
             ),
@@ -201,6 +207,7 @@ DATASETS: Mapping[str, Dataset] = MappingProxyType(
                 licence="CC BY 4.0",
                 homepage="https://data.caltech.edu/records/mzrjq-6wc02",
                 splits=(),
+                anomalous=("BACKGROUND_Google",),
                 is_there=caltech_there,
                 open=open_caltech,
             ),
@@ -213,6 +220,7 @@ DATASETS: Mapping[str, Dataset] = MappingProxyType(
                 licence="for research",
                 homepage=TILE_HOME,
                 splits=(),
+                anomalous=tuple(kind for kind in TILE_COUNTS if kind != "Free"),
                 is_there=lambda: bool(tile_folders()),
                 open=open_tiles,
             ),

@@ -15,6 +15,7 @@ from residua.images.opening import PREFIX_BYTES, looks_like_picture, picture_ext
 Split = Literal["train", "test"]
 
 _KINDS_SHOWN = 5
+_MVTEC_PARTS = (("train", "good"), ("test",), ("ground_truth",))
 
 
 class Listing(NamedTuple):
@@ -168,8 +169,9 @@ def _nothing_found(root: str, others: Counter[str]) -> EmptySource | NoReadableI
 
 def is_mvtec(root: str) -> bool:
     """Recognise train/good beside test/<defect> or ground_truth/<defect>."""
-    has_rest = Path(root, "test").is_dir() or Path(root, "ground_truth").is_dir()
-    return has_rest and Path(root, "train", "good").is_dir()
+    # os.path: a folder that may not be searched is "no folder" to it, where pathlib raises.
+    good, *rest = (os.path.isdir(os.path.join(root, *part)) for part in _MVTEC_PARTS)  # noqa: PTH112, PTH118
+    return good and any(rest)
 
 
 def _mask_of(root: str, file: str) -> str | None:

@@ -73,6 +73,11 @@ class InputSpec(BaseModel):
         """Rows, columns and channels."""
         return self.height, self.width, self.channels
 
+    @property
+    def colour(self) -> str:
+        """The channels in words."""
+        return {1: "grey", 3: "RGB"}.get(self.channels, f"{self.channels} channels")
+
 
 def prepare_array(images: ArrayLike, spec: InputSpec) -> NDArray[np.uint8]:
     """Bring an array of pictures to a spec.

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Any, Literal
 
 from residua.errors import UnreadableFile, nearest_names
-from residua.images.datasets import DATASETS, load_dataset
+from residua.images.datasets import DATASETS, Dataset
 from residua.images.folder import is_mvtec
 from residua.images.source import ImageSource, as_source
 
@@ -24,7 +23,8 @@ def resolve_source(data: Any, *, prefer: Part | None = None) -> ImageSource:
         data set; everything else is for `as_source`.
     prefer : {"train", "test"} or None, default=None
         The part to take where the data come in such parts, as registered data sets and folders in
-        the MVTec AD layout do; elsewhere it has no effect.
+        the MVTec AD layout do; elsewhere it has no effect. "train" leaves out the classes of a
+        registered data set that are known to be anomalous.
 
     Raises
     ------
@@ -33,7 +33,7 @@ def resolve_source(data: Any, *, prefer: Part | None = None) -> ImageSource:
     """
     if isinstance(data, str) and not os.path.lexists(data):
         if data in DATASETS:
-            return load_dataset(data, prefer if prefer in DATASETS[data].splits else None)
+            return _registered(DATASETS[data], prefer)
         if os.sep not in data:
             raise UnreadableFile(
                 f"{data!r} is no file, folder or data set here; of data sets, "
@@ -41,6 +41,14 @@ def resolve_source(data: Any, *, prefer: Part | None = None) -> ImageSource:
             )
     if isinstance(data, str | os.PathLike) and prefer is not None:
         root = os.fspath(data)
-        if is_mvtec(root) and Path(root, prefer).is_dir():
+        if is_mvtec(root) and os.path.isdir(os.path.join(root, prefer)):  # noqa: PTH112, PTH118
             return as_source(data, split=prefer)
     return as_source(data)
+
+
+def _registered(dataset: Dataset, prefer: Part | None) -> ImageSource:
+    source = dataset.load(prefer if prefer in dataset.splits else None)
+    if prefer != "train" or not dataset.anomalous or source.labels is None:
+        return source
+    trusted = [i for i, label in enumerate(source.labels) if label not in dataset.anomalous]
+    return source.take(trusted)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -72,7 +71,8 @@ def as_source(data: Any, *, split: Split | None = None) -> ImageSource:
 
 
 def _from_path(path: str, split: Split | None) -> ImageSource:
-    if Path(path).is_dir():
+    # os.path: pathlib raises where a parent folder may not be searched.
+    if os.path.isdir(path):  # noqa: PTH112
         return FileSource.from_folder(path, split=split)
     if not os.path.lexists(path):
         raise UnreadableFile(f"{printable(path)} does not exist; wanted a folder or a picture file")

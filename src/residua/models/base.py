@@ -23,6 +23,14 @@ class Reconstruction(NamedTuple):
     """The codes from which they were rebuilt, flattened, (B, D)."""
 
 
+def to_network(images: Tensor) -> Tensor:
+    """Scale uint8 pictures (B, H, W, C) to float (B, C, H, W) in [0, 1].
+
+    The result lies in memory as it came, channels last, the faster layout for convolutions.
+    """
+    return images.permute(0, 3, 1, 2).float() / 255
+
+
 class Autoencoder(nn.Module, ABC):
     """Base of the networks: pictures to a code, and the code to logits of pictures.
 

@@ -62,6 +62,15 @@ class ThresholdRule(ABC):
 
     min_scores = 2
 
+    @property
+    def promised_rate(self) -> float | None:
+        """Share of normal pictures that the rule is meant to flag; None: it names none."""
+        return None
+
+    def expected_rate(self, n: int) -> float | None:
+        """Share of new normal pictures to expect above the limit when fitted on ``n`` scores."""
+        return None
+
     @abstractmethod
     def limits(self, scores: NDArray[np.float64]) -> tuple[float, float | None]:
         """Return the upper and the lower limit for finite normal scores (n,)."""
@@ -117,6 +126,10 @@ class ZScore(ThresholdRule):
 
     def __post_init__(self) -> None:
         _require_positive("zscore", self.k)
+        if not isinstance(self.two_sided, bool):
+            raise ConfigurationError(
+                f"zscore: two_sided is {self.two_sided!r}; it must be True or False"
+            )
 
     def limits(self, scores: NDArray[np.float64]) -> tuple[float, float | None]:
         """Return the limits for finite normal scores (n,)."""
@@ -142,6 +155,18 @@ class Percentile(ThresholdRule):
     def __post_init__(self) -> None:
         if not 0 < self.q <= 100:
             raise ConfigurationError(f"percentile: q is {self.q}; it must be in (0, 100]")
+
+    @property
+    def promised_rate(self) -> float | None:
+        """Share of normal pictures that the rule is meant to flag."""
+        return 1 - self.q / 100
+
+    def expected_rate(self, n: int) -> float | None:
+        """Share of new normal pictures to expect above the limit when fitted on ``n`` scores.
+
+        The k-th least of n exchangeable scores is expected to have k / (n + 1) of new ones below.
+        """
+        return 1 - (1 + (n - 1) * self.q / 100) / (n + 1)
 
     def limits(self, scores: NDArray[np.float64]) -> tuple[float, float | None]:
         """Return the limits for finite normal scores (n,)."""

@@ -52,10 +52,13 @@ ScoreBatch = Callable[[NDArray[np.uint8]], ScoredBatch]
 
 
 def scored_batches(
-    source: ImageSource, spec: InputSpec, score: ScoreBatch, batch_size: int
+    source: ImageSource, spec: InputSpec, score: ScoreBatch, *, workers: int | None = None
 ) -> Iterator[tuple[Batch, ScoredBatch | None]]:
-    """Score a source batch by batch; None stands where not one picture of a batch is readable."""
-    for batch in source.batches(spec, batch_size):
+    """Score a source batch by batch; None stands where not one picture of a batch is readable.
+
+    ``workers`` threads decode; None: one for each core.
+    """
+    for batch in source.batches(spec, batch_size_for(spec), workers=workers):
         yield batch, score(batch.images) if len(batch.indices) else None
 
 

@@ -12,9 +12,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from residua.models import Autoencoder
+from residua.models import Autoencoder, to_network
 from residua.training.config import FitChecks
-from residua.training.feeding import to_network
 
 # Bounds on what the comparison may cost, whatever the data: values held by the PCA, pictures
 # on which the errors are taken.

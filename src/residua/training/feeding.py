@@ -39,7 +39,6 @@ def decode_all(
     spec: InputSpec,
     *,
     cache: Path,
-    on_decoded: Callable[[int], None] | None = None,
 ) -> PixelStore:
     """Decode a source once, so that each epoch reads plain bytes.
 
@@ -52,8 +51,6 @@ def decode_all(
     spec : InputSpec
     cache : Path
         Folder for the decoded file.
-    on_decoded : callable or None
-        Told the number of pictures read so far.
 
     Raises
     ------
@@ -75,8 +72,6 @@ def decode_all(
         digest.update(np.ascontiguousarray(batch.images).data)
         kept.append(batch.indices)
         filled += count
-        if on_decoded is not None:
-            on_decoded(filled + len(failures))
     if not filled:
         causes = "; ".join(f"{f.id}: {f.error}" for f in failures[:3])
         raise NoReadableImage(f"none of the {len(source)} pictures can be read. {causes}")
@@ -143,11 +138,3 @@ class PixelBatches:
             order = np.random.default_rng(self.order_seed()).permutation(order)
         for start, stop in zip(self.bounds, self.bounds[1:], strict=False):
             yield torch.from_numpy(self.pixels[order[start:stop]])
-
-
-def to_network(images: Tensor) -> Tensor:
-    """Scale uint8 pictures (B, H, W, C) to float (B, C, H, W) in [0, 1].
-
-    The result lies in memory as it came, channels last, the faster layout for convolutions.
-    """
-    return images.permute(0, 3, 1, 2).float() / 255

@@ -101,14 +101,14 @@ def train(
             build, pixels, training, validation, config, seed, folder, resume, console
         )
         checks = compare_with_simple_predictors(model, pixels, training, validation)
-        if checks.network_mse < checks.mean_image_mse or interrupted:
+        if checks.network_mse < checks.mean_image_mse:
             break
         finding = (
             f"the network learned nothing: its mean squared error on validation pictures is "
             f"{checks.network_mse:.3g}, and predicting the mean picture gives "
             f"{checks.mean_image_mse:.3g}"
         )
-        if tolerate_failure:
+        if tolerate_failure or interrupted:
             warnings.warn(finding, LearnedNothing, stacklevel=2)
             break
         if attempt:
@@ -147,12 +147,12 @@ def _run(
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
         checkpoint = folder / CHECKPOINT
-    accelerator = _accelerator(config.device)
+    accelerator = accelerator_of(config.device)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model = build().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         module = TrainingModule(model, config, seed=seed)
-        kept = KeepBest(len(training), checkpoint)
+        kept = KeepBest(checkpoint)
         callbacks: list[Callback] = [kept]
         if config.patience is not None:
             callbacks.append(EarlyStopping("val_loss", patience=config.patience))
@@ -228,7 +228,14 @@ def _warn_of(checks: FitChecks) -> None:
         )
 
 
-def _accelerator(device: str) -> str:
+def accelerator_of(device: str) -> str:
+    """Return the device that a setting means here: "cpu", "cuda" or "mps".
+
+    Raises
+    ------
+    ConfigurationError
+        One was asked for that torch does not find.
+    """
     found = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if device == "auto":
         return next((name for name, there in found.items() if there), "cpu")

@@ -13,10 +13,10 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
-from residua.errors import TrainingDiverged
-from residua.models import Autoencoder
+from residua.errors import OutputError, TrainingDiverged
+from residua.models import Autoencoder, to_network
 from residua.training.config import EpochRecord, TrainingConfig
-from residua.training.feeding import to_network
+from residua.writing import whole_file
 
 # On a card, looking at a loss waits for the card; so it is looked at only so often there.
 _STEPS_BETWEEN_LOOKS = 50
@@ -82,6 +82,8 @@ class TrainingModule(L.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Give the epoch's validation loss to the callbacks that watch it."""
+        if not math.isfinite(self.val_loss.value()):
+            self._stop(self.val_loss.total)
         self.log("val_loss", self.val_loss.value(), logger=False)
 
     def _stop(self, loss: Tensor) -> None:
@@ -97,14 +99,11 @@ class KeepBest(Callback):
 
     Parameters
     ----------
-    n_train : int
-        Training pictures in an epoch.
     checkpoint : Path or None
         Where the state after each epoch goes, from which a killed run resumes.
     """
 
-    def __init__(self, n_train: int, checkpoint: Path | None) -> None:
-        self.n_train = n_train
+    def __init__(self, checkpoint: Path | None) -> None:
         self.checkpoint = checkpoint
         self.history: list[EpochRecord] = []
         self.best_loss = math.inf
@@ -144,9 +143,13 @@ class KeepBest(Callback):
         """Write the checkpoint beside the last one, then put it in its place."""
         if self.checkpoint is None or trainer.interrupted or trainer.should_stop:
             return
-        beside = self.checkpoint.with_suffix(".new")
-        trainer.save_checkpoint(beside)
-        beside.replace(self.checkpoint)
+        try:
+            with whole_file(self.checkpoint) as beside:
+                trainer.save_checkpoint(beside)
+        except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
+            raise OutputError(
+                f"the checkpoint {self.checkpoint} cannot be written: {error}"
+            ) from error
 
     def state_dict(self) -> dict[str, Any]:
         """Plain values and tensors only: the checkpoint is read without running code."""

@@ -29,8 +29,8 @@ from residua.scoring.thresholds import ThresholdRule
 from residua.scoring.verdicts import (
     ScoredBatch,
     Verdict,
+    VerdictMaker,
     scored_batches,
-    verdicts_of,
 )
 from residua.settings import FitSettings
 from residua.training.fit import accelerator_of
@@ -281,8 +281,9 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  #
     def verdicts(self, X: Any) -> Iterator[Verdict]:
         """Yield one `Verdict` a picture, in order; unreadable ones carry their error."""
         source = self._source(X, reset=False)
+        maker = VerdictMaker(source, self.threshold_)
         for batch, scored in self._scored(source):
-            yield from verdicts_of(source, batch, scored, self.threshold_)
+            yield from maker.of(batch, scored)
 
     def score_batch(self, images: NDArray[np.uint8]) -> ScoredBatch:
         """Score pictures (B, H, W, C), uint8, of the model's own input size."""

@@ -16,8 +16,8 @@ from residua.images.resolve import resolve_source
 from residua.scoring.verdicts import (
     ScoredBatch,
     Verdict,
+    VerdictMaker,
     scored_batches,
-    verdicts_of,
 )
 
 
@@ -68,10 +68,14 @@ class BundleScorer:
         The verdicts of a batch come in order; its pictures and results leave out unreadable ones.
         """
         source, spec = resolve_source(data, prefer="test"), self.manifest.input
+        maker = VerdictMaker(source, self.manifest.threshold)
         batches = scored_batches(source, spec, self.score_batch, workers=self._threads)
         for batch, scored in batches:
-            rows = verdicts_of(source, batch, scored, self.manifest.threshold)
-            yield rows, batch.images, scored if scored is not None else _nothing(spec.shape)
+            yield (
+                maker.of(batch, scored),
+                batch.images,
+                scored if scored is not None else _nothing(spec.shape),
+            )
 
     def verdicts(self, data: Any) -> Iterator[Verdict]:
         """Score a folder, files, arrays or a data set, one verdict a picture, in order.

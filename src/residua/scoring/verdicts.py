@@ -68,24 +68,48 @@ def batch_size_for(spec: InputSpec) -> int:
     return int(np.clip((128 * 28 * 28 * 4) // pixels, 1, 256))
 
 
-def verdicts_of(
-    source: ImageSource, batch: Batch, scored: ScoredBatch | None, threshold: Threshold
-) -> list[Verdict]:
-    """Return the batch's verdicts in the source's order."""
-    labels, ids, rows = source.labels, source.ids, []
-    if scored is not None:
-        flagged = threshold.is_anomalous(scored.scores)
-        for index, score, anomalous in zip(
-            batch.indices.tolist(), scored.scores.tolist(), flagged.tolist(), strict=True
-        ):
-            label = labels[index] if labels is not None else None
-            rows.append(Verdict(index, ids[index], score, threshold.upper, anomalous, label))
-    for failure in batch.failures:
-        label = labels[failure.index] if labels is not None else None
-        cause = _one_line(failure.error)
-        rows.append(Verdict(failure.index, failure.id, None, threshold.upper, None, label, cause))
-    return sorted(rows, key=lambda row: row.index)
+class VerdictMaker:
+    """Turns the batches of one source into verdicts.
 
+    Parameters
+    ----------
+    source : ImageSource
+        Where the pictures come from; its ids and classes are asked for once.
+    threshold : Threshold
+        The limits of the verdict.
+    """
 
-def _one_line(error: ImageError) -> str:
-    return " ".join(str(error).split())
+    def __init__(self, source: ImageSource, threshold: Threshold) -> None:
+        self._ids = source.ids
+        self._labels = source.labels
+        self._threshold = threshold
+
+    def of(self, batch: Batch, scored: ScoredBatch | None) -> list[Verdict]:
+        """Return the batch's verdicts in the source's order."""
+        rows = [self._row(failure.index, error=failure.error) for failure in batch.failures]
+        if scored is not None:
+            flagged = self._threshold.is_anomalous(scored.scores)
+            rows += [
+                self._row(index, score, anomalous)
+                for index, score, anomalous in zip(
+                    batch.indices.tolist(), scored.scores.tolist(), flagged.tolist(), strict=True
+                )
+            ]
+        return sorted(rows, key=lambda row: row.index)
+
+    def _row(
+        self,
+        index: int,
+        score: float | None = None,
+        anomalous: bool | None = None,
+        error: ImageError | None = None,
+    ) -> Verdict:
+        return Verdict(
+            index=index,
+            id=self._ids[index],
+            score=score,
+            threshold=self._threshold.upper,
+            anomalous=anomalous,
+            label=None if self._labels is None else self._labels[index],
+            error=None if error is None else " ".join(str(error).split()),
+        )

@@ -115,14 +115,23 @@ class _Killed(Exception):
     pass
 
 
-class KillAt(Callback):
+class Counting(Callback):
+    """Counts the steps that have begun, from 0."""
+
+    def __init__(self, step: int = -1) -> None:
+        self.step = step
+        self.begun = -1
+
+    def on_train_batch_start(self, *_: Any) -> None:
+        self.begun += 1
+
+
+class KillAt(Counting):
     """Ends the process's training in the middle of an epoch, as a kill would."""
 
-    def __init__(self, step: int) -> None:
-        self.step = step
-
-    def on_train_batch_start(self, trainer: Any, *_: Any) -> None:
-        if trainer.global_step == self.step:
+    def on_train_batch_start(self, *_: Any) -> None:
+        super().on_train_batch_start()
+        if self.begun == self.step:
             raise _Killed
 
 
@@ -168,12 +177,9 @@ def test_a_checkpoint_cut_short_is_refused_by_name(
         fit(pixels, checkpoint_folder=tmp_path, resume=True)
 
 
-class PressCtrlC(Callback):
-    def __init__(self, step: int) -> None:
-        self.step = step
-
-    def on_train_batch_end(self, trainer: Any, *_: Any) -> None:
-        if trainer.global_step == self.step:
+class PressCtrlC(Counting):
+    def on_train_batch_end(self, *_: Any) -> None:
+        if self.begun == self.step:
             os.kill(os.getpid(), signal.SIGINT)
 
 
@@ -194,9 +200,9 @@ def test_ctrl_c_keeps_the_best_weights_so_far(
 def test_a_second_ctrl_c_ends_at_once(
     pixels: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class PressTwice(Callback):
-        def on_train_batch_end(self, trainer: Any, *_: Any) -> None:
-            if trainer.global_step == 2:
+    class PressTwice(Counting):
+        def on_train_batch_end(self, *_: Any) -> None:
+            if self.begun == 2:
                 os.kill(os.getpid(), signal.SIGINT)
                 os.kill(os.getpid(), signal.SIGINT)
 

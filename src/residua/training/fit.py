@@ -194,19 +194,20 @@ def _fit(
     validation: PixelBatches,
     checkpoint: Path | None,
 ) -> None:
+    if checkpoint is not None:
+        try:
+            torch.load(checkpoint, weights_only=True)
+        except Exception as error:  # a file cut short fails in many ways
+            raise CannotResume(
+                f"the checkpoint {checkpoint} cannot be read ({error}); delete "
+                f"{checkpoint.parent.parent} to start afresh"
+            ) from error
     try:
         # weights_only: a checkpoint is data, and reading it runs no code.
         trainer.fit(module, training, validation, ckpt_path=checkpoint, weights_only=True)
     except SystemExit as error:
         # Lightning ends the process on KeyboardInterrupt; the caller of a library decides that.
         raise KeyboardInterrupt from error
-    except Exception as error:
-        if checkpoint is not None and trainer.state.fn and trainer.global_step == 0:
-            raise CannotResume(
-                f"the checkpoint {checkpoint} cannot be read ({error}); delete "
-                f"{checkpoint.parent.parent} to start afresh"
-            ) from error
-        raise
 
 
 def _warn_of(checks: FitChecks) -> None:

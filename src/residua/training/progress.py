@@ -73,7 +73,7 @@ class ShowProgress(Callback):
         last = f"  validation {self.kept.history[-1].val_loss:.5f}" if self.kept.history else ""
         self._progress.update(
             self._task,
-            completed=trainer.global_step,
+            completed=trainer.current_epoch * int(trainer.num_training_batches) + batch_idx + 1,
             epoch=self._epoch(trainer),
             figures=f"loss {pl_module.train_loss.value():.5f}{last}  {rate:,.0f} images/s",
         )

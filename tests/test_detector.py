@@ -32,6 +32,7 @@ from residua.errors import (
     SkippedImages,
     TooFewForThreshold,
     TooFewImages,
+    WorseThanPCA,
 )
 from residua.images.source import ArraySource
 
@@ -307,7 +308,8 @@ def test_a_percentile_on_few_pictures_warns_of_the_rate_to_expect(
     blobs: NDArray[np.uint8],
 ) -> None:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", LearnedNothing)
+        for other in (LearnedNothing, WorseThanPCA):
+            warnings.simplefilter("ignore", other)
         with pytest.warns(TooFewForThreshold, match=r"1\.00%.*16 held-out.*6\.8%"):
             quick(threshold="percentile(99)").fit(blobs)
 

@@ -105,6 +105,13 @@ def test_history_is_a_record_for_each_epoch(pixels: NDArray[np.uint8]) -> None:
     assert all(record.images_per_second > 0 for record in history)
 
 
+@pytest.mark.filterwarnings("ignore::residua.errors.LearnedNothing")
+@pytest.mark.parametrize("steps", [1, 2, 3, 4, 5, 9, 10, 11, 20])
+def test_a_cycle_fits_any_number_of_steps(pixels: NDArray[np.uint8], steps: int) -> None:
+    settings = config(epochs=steps, batch_size=128, schedule="one-cycle")
+    assert len(fit(pixels, settings, tolerate_failure=True).history) == steps
+
+
 def test_training_stops_early_without_progress(pixels: NDArray[np.uint8]) -> None:
     result = fit(pixels, config(epochs=60, learning_rate=0.05, patience=2))
     assert len(result.history) < 60

@@ -22,6 +22,8 @@ from residua.writing import whole_file
 _STEPS_BETWEEN_LOOKS = 50
 # Share of the steps in which the learning rate rises.
 _RISE = 0.1
+# Fewer steps cannot rise and fall.
+_SHORTEST_CYCLE = 4
 
 
 class TrainingModule(L.LightningModule):
@@ -42,13 +44,14 @@ class TrainingModule(L.LightningModule):
         """Adam (Kingma and Ba, 2015), fused where the device has it, with its schedule."""
         rate, fused = self.config.learning_rate, self.device.type in ("cpu", "cuda")
         optimiser = torch.optim.Adam(self.parameters(), lr=rate, fused=fused)
-        if self.config.schedule == "constant":
+        steps = int(self.trainer.estimated_stepping_batches)
+        if self.config.schedule == "constant" or steps < _SHORTEST_CYCLE:
             return optimiser
         cycle = torch.optim.lr_scheduler.OneCycleLR(
             optimiser,
             max_lr=rate,
-            total_steps=int(self.trainer.estimated_stepping_batches),
-            pct_start=_RISE,
+            total_steps=steps,
+            pct_start=max(_RISE, 2 / steps),
             cycle_momentum=False,
         )
         return [optimiser], [cycle]

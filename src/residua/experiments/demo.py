@@ -30,7 +30,7 @@ SETTINGS: Mapping[str, Any] = MappingProxyType(
     {"epochs": 90, "latent_dim": 32, "reduction": "max(2)", "threshold": "zscore(3)"}
 )
 N_TRAIN = 600
-SHOWN = 4
+SOUND_SHOWN = 4
 
 
 def run_demo(folder: Path, *, seed: int = 0, console: Console) -> dict[str, float]:
@@ -122,12 +122,11 @@ def _draw(
     verdicts: list[Verdict],
     maps: NDArray[np.float32],
 ) -> Path:
-    """Draw original, reconstruction and error map of the highest and the lowest scores."""
+    """Draw original, reconstruction and error map of the worst of each kind, and of the best."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    order = np.argsort([verdict.score or 0 for verdict in verdicts])
-    shown = np.concatenate([order[::-1][:SHOWN], order[:SHOWN][::-1]])
+    shown = _worst_and_best(verdicts)
     images = _pictures(test, detector.input_spec_, shown)
     rebuilt = detector.reconstruct(test.take(shown))
     ceiling = float(np.quantile(maps, 0.999))
@@ -154,12 +153,25 @@ def _draw(
         )
     for row, name in enumerate(("original", "rebuilt", "error")):
         axes[row, 0].set_ylabel(name, fontsize=10)
-    figure.suptitle("Highest scores (left) and lowest (right) of unseen surfaces", fontsize=11)
+    figure.suptitle(
+        "Unseen surfaces: the highest score of each kind (left), the lowest of all (right)",
+        fontsize=11,
+    )
     try:
         figure.savefig(path, dpi=110)
     except OSError as error:
         raise OutputError(f"the picture {path} cannot be written: {error}") from error
     return path
+
+
+def _worst_and_best(verdicts: list[Verdict]) -> NDArray[np.int64]:
+    """Return the picture of highest score of each defect, and those of lowest score."""
+    order = np.argsort([-(verdict.score or 0) for verdict in verdicts])
+    worst: dict[str | None, int] = {}
+    for index in order.tolist():
+        if verdicts[index].label != "good":
+            worst.setdefault(verdicts[index].label, index)
+    return np.array([*worst.values(), *order[-SOUND_SHOWN:].tolist()], dtype=np.int64)
 
 
 def _pictures(

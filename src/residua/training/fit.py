@@ -147,30 +147,13 @@ def _run(
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
         checkpoint = folder / CHECKPOINT
-    accelerator = accelerator_of(config.device)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model = build().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         module = TrainingModule(model, config, seed=seed)
         kept = KeepBest(checkpoint)
-        callbacks: list[Callback] = [kept]
-        if config.patience is not None:
-            callbacks.append(EarlyStopping("val_loss", patience=config.patience))
-        if console is not None:
-            callbacks.append(ShowProgress(kept, console))
         with _quiet_lightning():
-            trainer = L.Trainer(
-                accelerator=accelerator,
-                devices=1,
-                precision=_lightning_precision(config.precision, accelerator),
-                max_epochs=config.epochs,
-                callbacks=callbacks,
-                logger=False,
-                enable_checkpointing=False,
-                enable_progress_bar=False,
-                enable_model_summary=False,
-                num_sanity_val_steps=0,
-            )
+            trainer = _trainer(config, kept, console)
             batches = PixelBatches(
                 pixels, training, config.batch_size, lambda: (seed, trainer.current_epoch)
             )
@@ -185,6 +168,27 @@ def _run(
     if kept.best_weights:
         model.load_state_dict(kept.best_weights)
     return model.to("cpu").eval(), kept, bool(interruption)
+
+
+def _trainer(config: TrainingConfig, kept: KeepBest, console: Console | None) -> L.Trainer:
+    callbacks: list[Callback] = [kept]
+    if config.patience is not None:
+        callbacks.append(EarlyStopping("val_loss", patience=config.patience))
+    if console is not None:
+        callbacks.append(ShowProgress(kept, console))
+    accelerator = accelerator_of(config.device)
+    return L.Trainer(
+        accelerator=accelerator,
+        devices=1,
+        precision=_lightning_precision(config.precision, accelerator),
+        max_epochs=config.epochs,
+        callbacks=callbacks,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+    )
 
 
 def _fit(

@@ -79,7 +79,10 @@ class ShowProgress(Callback):
         )
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Without a terminal: print the epoch's line."""
+        """Bring the bar up to the epoch's end; without a terminal, print the epoch's line."""
+        if self._progress is not None:
+            steps = (trainer.current_epoch + 1) * int(trainer.num_training_batches)
+            self._progress.update(self._task, completed=steps)
         if self._progress is not None or not self.kept.history:
             return
         record = self.kept.history[-1]

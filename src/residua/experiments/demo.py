@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from residua.bundle import check_writable
-from residua.errors import OutputError
+from residua.errors import MissingExtra, OutputError
 from residua.heatmaps import colourise
 from residua.images.datasets import load_dataset
 from residua.images.preprocess import InputSpec
@@ -51,10 +51,13 @@ def run_demo(folder: Path, *, seed: int = 0, console: Console) -> dict[str, floa
         "auroc" over pictures and "pixel_auroc" over all pixels of the test pictures.
     """
     # Everything that may be missing is imported before the long part begins.
-    import matplotlib.figure  # noqa: F401
-    from sklearn.metrics import roc_auc_score
+    try:
+        import matplotlib.figure  # noqa: F401
+        from sklearn.metrics import roc_auc_score
 
-    from residua.detector import AutoencoderDetector
+        from residua.detector import AutoencoderDetector
+    except ModuleNotFoundError as error:
+        raise MissingExtra.of(error.name or "an import", "all") from error
 
     try:
         folder.mkdir(parents=True, exist_ok=True)

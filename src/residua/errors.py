@@ -54,9 +54,11 @@ from types import MappingProxyType
 # The modules that the bare install lacks, and the extra that brings each.
 _EXTRAS = MappingProxyType(
     {
+        "jinja2": "report",
         "lightning": "train",
         "matplotlib": "report",
         "onnx": "train",
+        "optuna": "refine",
         "safetensors": "train",
         "sklearn": "train",
         "torch": "train",

@@ -1,0 +1,68 @@
+"""The command line: parse, call, print. No logic, and nothing heavy until a command needs it."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import typer
+
+from residua import __version__
+
+# Each module adds its commands to the app, which lists them in this order.
+from residua.cli import fitting, scoring, about, experiments  # noqa: F401  isort: skip
+from residua.cli.common import EXIT_FAILED, EXIT_USAGE, app, escape, say
+from residua.errors import ConfigurationError, MissingExtra, ResiduaError, ResiduaWarning
+
+
+def main() -> None:
+    """Run the command line; a `ResiduaError` becomes one line and exit code 1."""
+    try:
+        with _warnings_as_lines():
+            app()
+    except ConfigurationError as error:
+        _fail(str(error), EXIT_USAGE)
+    except ResiduaError as error:
+        _fail(str(error), EXIT_FAILED)
+    except ModuleNotFoundError as error:
+        missing = MissingExtra.behind(error)
+        if missing is None:
+            raise
+        _fail(str(missing), EXIT_FAILED)
+    except BrokenPipeError:
+        # The reader of our output, such as `head`, has seen enough; nothing is left to flush.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(EXIT_FAILED)
+    except OSError as error:
+        _fail(str(error), EXIT_FAILED)
+
+
+@app.callback(invoke_without_command=True)
+def _common(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        typer.echo(f"residua {__version__}")
+        raise typer.Exit
+
+
+def _fail(message: str, code: int) -> None:
+    say(f"[bold red]error:[/] {escape(message)}")
+    sys.exit(code)
+
+
+@contextmanager
+def _warnings_as_lines() -> Iterator[None]:
+    def show(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
+        if issubclass(category, ResiduaWarning):
+            say(f"[bold yellow]warning:[/] {escape(str(message))}")
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("always", ResiduaWarning)
+        warnings.showwarning = show
+        yield

@@ -1,0 +1,97 @@
+"""What the commands share: the app, its exit codes, reading arguments and printing."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from residua.errors import ConfigurationError
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_FLAGGED = 3
+
+app = typer.Typer(
+    name="residua",
+    help="Find the images that don't belong.\n\n"
+    "Fit a model on pictures that you trust, then score others: a picture that the model cannot "
+    "rebuild is suspect.\n\nExit codes: 0 fine, 1 something failed, 2 wrong usage, 3 something "
+    "was flagged (with --fail-on-anomaly).",
+    epilog="Start with: residua demo",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+)
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for a script to read.")]
+
+
+def pictures(data: list[str]) -> str | list[str]:
+    """Return what the arguments name: standard input, one folder or data set, or files."""
+    if data == ["-"]:
+        return _paths_from_stdin()
+    if len(data) == 1:
+        return data[0]
+    for path in data:
+        if path == "-" or os.path.isdir(path):  # noqa: PTH112  as given, thousands of times
+            raise ConfigurationError(
+                f"{path!r} stands among {len(data)} arguments; give one folder, or - alone, or "
+                f"files only"
+            )
+    return data
+
+
+def parse_size(text: str | None) -> int | tuple[int, int] | None:
+    """Read a side, or HEIGHTxWIDTH, in pixels."""
+    if text is None:
+        return None
+    try:
+        sides = [int(side) for side in text.lower().split("x")]
+    except ValueError:
+        sides = []
+    if len(sides) not in (1, 2):
+        raise ConfigurationError(f"size is {text!r}; write a side such as 128, or 96x128")
+    return sides[0] if len(sides) == 1 else (sides[0], sides[1])
+
+
+def show_info(path: Path, manifest: Any) -> None:
+    """Print a bundle's manifest."""
+    from residua.summary import info_table
+
+    print_table(info_table(path.name, manifest))
+
+
+def console() -> Any:
+    """Return the console on standard error, where all but results goes."""
+    from rich.console import Console
+
+    return Console(stderr=True)
+
+
+def say(text: str) -> None:
+    """Print a line of markup on standard error."""
+    console().print(text, highlight=False, soft_wrap=True)
+
+
+def escape(text: str) -> str:
+    """Return text that markup leaves as it is."""
+    from rich.markup import escape
+
+    return escape(text)
+
+
+def print_table(table: Any) -> None:
+    """Print a table on standard output."""
+    from rich.console import Console
+
+    Console().print(table)
+
+
+def _paths_from_stdin() -> list[str]:
+    # Bytes, so that names that are not UTF-8 arrive as the file system has them.
+    text = sys.stdin.buffer.read()
+    lines = text.split(b"\0" if b"\0" in text else b"\n")
+    return [os.fsdecode(line.rstrip(b"\r")) for line in lines if line.strip()]

@@ -1,0 +1,59 @@
+"""`residua demo` and `residua reproduce`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from residua.cli.common import AsJson, app, console, print_table
+from residua.errors import ConfigurationError
+
+
+@app.command(epilog="Example: residua demo --out demo-output")
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for the model, scores and picture.")] = Path(
+        "demo-output"
+    ),
+    seed: Annotated[int, typer.Option(help="Seed of pictures and weights.")] = 0,
+) -> None:
+    """Train on generated surfaces, score sound and defective ones, and draw what was found."""
+    from residua.experiments.demo import run_demo
+
+    run_demo(out, seed=seed, console=console())
+
+
+@app.command(epilog="Example: residua reproduce mnist-fashion --seeds 0,1,2")
+def reproduce(
+    experiment: Annotated[str, typer.Argument(help="mnist-fashion.")],
+    seeds: Annotated[str, typer.Option(help="Seeds, with commas between.")] = "0",
+    recipe: Annotated[
+        list[str] | None,
+        typer.Option(help="Only this recipe, may be given again. [default: all]"),
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="Another number of epochs than the recipe's.", min=1)
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder for results; what is there is reused.")] = Path(
+        "runs"
+    ),
+    as_json: AsJson = False,
+) -> None:
+    """Run an experiment of the source reports: claimed beside measured."""
+    from residua.experiments import run_experiment
+
+    try:
+        numbers = [int(seed) for seed in seeds.split(",")]
+    except ValueError as error:
+        raise ConfigurationError(
+            f"seeds are {seeds!r}; write whole numbers such as 0,1,2"
+        ) from error
+    report = run_experiment(
+        experiment, seeds=numbers, recipes=recipe, epochs=epochs, folder=out, console=console()
+    )
+    if as_json:
+        typer.echo(report.model_dump_json(indent=2))
+    else:
+        for part in report.tables():
+            print_table(part)

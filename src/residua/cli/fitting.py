@@ -1,0 +1,130 @@
+"""`residua fit`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from residua.cli.common import AsJson, app, escape, parse_size, pictures, say, show_info
+
+
+@app.command(epilog="Example: residua fit good/ -o part.residua")
+def fit(
+    data: Annotated[
+        list[str],
+        typer.Argument(
+            help="Trusted pictures: a folder, files, a data set's name, or - for paths on "
+            "standard input."
+        ),
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="The model to write, a folder NAME.residua.")
+    ],
+    model: Annotated[str, typer.Option(help="Network: conv or seed-mnist.")] = "conv",
+    latent_dim: Annotated[
+        int | None, typer.Option(help="Numbers in the code. [default: by the picture's size]")
+    ] = None,
+    loss: Annotated[
+        str | None, typer.Option(help="Training loss: mse or bce. [default: the network's]")
+    ] = None,
+    error_map: Annotated[
+        str, typer.Option(help="squared, absolute, bce, bce_excess or ssim.")
+    ] = "squared",
+    reduction: Annotated[
+        str, typer.Option(help="Map to score: mean, topk(SHARE) or max(SIGMA).")
+    ] = "mean",
+    threshold: Annotated[
+        str,
+        typer.Option(help="percentile(Q), zscore(K), zscore(K, two_sided=True) or mad(K)."),
+    ] = "percentile(99)",
+    epochs: Annotated[
+        int | None,
+        typer.Option(help="Passes over the pictures, at most. [default: about 4,000 steps]"),
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(help="Pictures in a step. [default: 8 to 128]")
+    ] = None,
+    learning_rate: Annotated[float, typer.Option(help="Step size of Adam.")] = 5e-3,
+    schedule: Annotated[
+        str, typer.Option(help="Course of the learning rate: one-cycle or constant.")
+    ] = "one-cycle",
+    patience: Annotated[
+        int | None,
+        typer.Option(help="Epochs without progress after which to stop. [default: never]"),
+    ] = None,
+    calibration_fraction: Annotated[
+        float, typer.Option(help="Share of the pictures that fit the threshold and nothing else.")
+    ] = 0.1,
+    size: Annotated[
+        str | None,
+        typer.Option(
+            help="Side, or HEIGHTxWIDTH, in pixels, 8 to 1024. [default: the pictures' own, at "
+            "most 256]"
+        ),
+    ] = None,
+    channels: Annotated[
+        int | None, typer.Option(help="1 grey, 3 RGB. [default: from the pictures]")
+    ] = None,
+    resize: Annotated[str, typer.Option(help="stretch, pad or crop.")] = "stretch",
+    value_range: Annotated[
+        tuple[float, float] | None,
+        typer.Option(help="Values that become black and white in deep pictures."),
+    ] = None,
+    precision: Annotated[str, typer.Option(help="auto, float32 or bf16.")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    seed: Annotated[int, typer.Option(help="Seed of splits, weights and order.")] = 0,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with a fit that was killed.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace a model of that name.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Fit a model on trusted pictures and save it."""
+    import shutil
+
+    from residua import AutoencoderDetector
+    from residua.bundle import check_writable
+    from residua.errors import OutputError
+
+    check_writable(output)
+    if output.exists() and not force:
+        raise OutputError(f"{output} exists; choose another name, or replace it with --force")
+    partial = output.with_name(f"{output.name}.partial")
+    detector = AutoencoderDetector(
+        model,
+        latent_dim=latent_dim,
+        loss=loss,
+        error_map=error_map,
+        reduction=reduction,
+        threshold=threshold,
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        schedule=schedule,
+        patience=patience,
+        calibration_fraction=calibration_fraction,
+        image_size=parse_size(size),
+        channels=channels,
+        resize=resize,
+        value_range=value_range,
+        precision=precision,
+        device=device,
+        random_state=seed,
+        checkpoint_dir=partial,
+        resume=resume,
+        verbose=1,
+    )
+    detector.fit(pictures(data))
+    detector.save(output)
+    shutil.rmtree(partial, ignore_errors=True)
+    manifest = detector.manifest_
+    if as_json:
+        typer.echo(manifest.model_dump_json())
+        return
+    if detector.interrupted_:
+        best = max((record for record in detector.history_ if record.best), key=lambda r: r.epoch)
+        say(f"Stopped by Ctrl-C; the weights of epoch {best.epoch}, the best so far, are kept.")
+    show_info(output, manifest)
+    say(f"\nNext: [bold]residua score {escape(str(output))} FOLDER[/]")

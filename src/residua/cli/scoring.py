@@ -1,0 +1,97 @@
+"""`residua score`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from residua.cli.common import (
+    EXIT_FAILED,
+    EXIT_FLAGGED,
+    AsJson,
+    app,
+    escape,
+    pictures,
+    print_table,
+    say,
+)
+
+
+@app.command(epilog="Example: residua score part.residua incoming/ --out scores.csv --maps maps/")
+def score(
+    bundle: Annotated[Path, typer.Argument(help="A saved model, NAME.residua.")],
+    data: Annotated[
+        list[str],
+        typer.Argument(
+            help="Pictures: a folder, files, a data set's name, or - for paths on standard input."
+        ),
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="Table of all scores: .csv, .jsonl or .parquet.")
+    ] = None,
+    maps: Annotated[
+        Path | None, typer.Option(help="Folder for a heat map of each picture, as PNG.")
+    ] = None,
+    rows: Annotated[int, typer.Option(help="Rows of the table on a terminal.", min=1)] = 25,
+    fail_on_anomaly: Annotated[
+        bool, typer.Option("--fail-on-anomaly", help="Exit with 3 when a picture is flagged.")
+    ] = False,
+    threads: Annotated[
+        int | None, typer.Option(help="Processor threads. [default: all]", min=1)
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Score pictures with a saved model.
+
+    On a terminal the most anomalous are shown; into a pipe go all, as CSV or with --json as JSON
+    lines.
+    """
+    from contextlib import ExitStack
+
+    from residua.results import csv_rows, json_rows, verdict_file
+    from residua.runtime import BundleScorer
+    from residua.summary import Summary
+
+    scorer = BundleScorer(bundle, threads=threads)
+    summary = Summary(keep=rows)
+    source = pictures(data)
+    with ExitStack() as stack:
+        writers: list[Callable[[Any], None]] = [summary.add]
+        if out is not None:
+            writers.append(stack.enter_context(verdict_file(out)))
+        if as_json:
+            writers.append(stack.enter_context(json_rows(sys.stdout)))
+        elif out is None and not sys.stdout.isatty():
+            writers.append(stack.enter_context(csv_rows(sys.stdout)))
+        # No path on standard input is a quiet day, not an error.
+        for verdicts, images, scored in scorer.scored(source) if source else ():
+            for verdict in verdicts:
+                for write in writers:
+                    write(verdict)
+            if maps is not None:
+                _save_maps(maps, verdicts, images, scored.error_maps, scorer.manifest.map_ceiling)
+    if sys.stdout.isatty() and not as_json:
+        what = data[0] if len(data) == 1 else f"{len(data):,} files"
+        print_table(summary.table(title=f"{bundle.name} on {what}"))
+    say(summary.line())
+    for name, path in (("scores", out), ("heat maps", maps)):
+        if path is not None:
+            say(f"{name}: {escape(str(path))}")
+    if fail_on_anomaly and summary.flagged:
+        raise typer.Exit(EXIT_FLAGGED)
+    if summary.failed:
+        raise typer.Exit(EXIT_FAILED)
+
+
+def _save_maps(
+    folder: Path, verdicts: list[Any], images: Any, error_maps: Any, ceiling: float
+) -> None:
+    from residua.heatmaps import overlay, save_overlay
+
+    readable = [verdict for verdict in verdicts if verdict.error is None]
+    for verdict, image, error_map in zip(readable, images, error_maps, strict=True):
+        save_overlay(folder, verdict.id, overlay(image, error_map, ceiling))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from residua.detector import AutoencoderDetector, load
     from residua.errors import ResiduaError, ResiduaWarning
+    from residua.evaluation.evaluate import evaluate_model
     from residua.images.datasets import load_dataset
     from residua.images.preprocess import InputSpec
     from residua.images.source import ImageSource
@@ -31,6 +32,7 @@ __all__ = [
     "ResiduaError",
     "ResiduaWarning",
     "Verdict",
+    "evaluate_model",
     "load",
     "load_dataset",
 ]
@@ -43,6 +45,7 @@ _HOMES = {
     "ResiduaError": "residua.errors",
     "ResiduaWarning": "residua.errors",
     "Verdict": "residua.scoring.verdicts",
+    "evaluate_model": "residua.evaluation.evaluate",
     "load": "residua.detector",
     "load_dataset": "residua.images.datasets",
 }

@@ -58,6 +58,11 @@ class BundleScorer:
         """What the bundle says of itself."""
         return self._bundle.manifest
 
+    @property
+    def calibration_scores(self) -> NDArray[np.float64]:
+        """Scores of the held-out normal pictures on which the threshold was fitted (n,)."""
+        return self._bundle.calibration_scores()
+
     def score_batch(self, images: NDArray[np.uint8]) -> ScoredBatch:
         """Score pictures (B, H, W, C), uint8, of the model's own input size."""
         return ScoredBatch(*self._session.run(list(ScoredBatch._fields), {"images": images}))

@@ -74,17 +74,21 @@ def three_way(
     labels: Sequence[str],
     fractions: tuple[float, float, float] = (0.70, 0.15, 0.15),
     *,
+    stratify: bool = True,
     seed: int = 0,
 ) -> Parts:
-    """Split into training, validation and test parts, each class in the same proportions.
+    """Split into training, validation and test parts.
 
     Parameters
     ----------
     labels : sequence of str
         Class of each picture.
     fractions : (float, float, float)
-        Shares of the three parts, positive, 1 together. In each class a part's size is within one
-        picture of its share, and training has at least one.
+        Shares of the three parts, positive, 1 together.
+    stratify : bool, default=True
+        Whether each class is split in these proportions: in each a part's size is within one
+        picture of its share, and training has at least one. False: that holds of all pictures
+        together.
     seed : int
 
     Raises
@@ -98,7 +102,7 @@ def three_way(
         raise ConfigurationError(f"fractions are {fractions}; they must be positive and add to 1")
     rng = np.random.default_rng(seed)
     parts: tuple[list[Indices], ...] = ([], [], [])
-    for members in _by_class(labels):
+    for members in _by_class(labels if stratify else [""] * len(labels)):
         n_train, n_validation = _sizes(fractions, len(members))
         pieces = np.split(rng.permutation(members), [n_train, n_train + n_validation])
         for part, piece in zip(parts, pieces, strict=True):

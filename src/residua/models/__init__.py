@@ -9,12 +9,13 @@ from typing import Any, get_args
 from residua.errors import ConfigurationError, UnknownName
 from residua.models.base import Autoencoder, Loss, Reconstruction, to_network
 from residua.models.conv import ConvAutoencoder
+from residua.models.seed_caltech import SeedCaltech
 from residua.models.seed_mnist import SeedMnist
 
 __all__ = ["MODELS", "Autoencoder", "Loss", "Reconstruction", "build_model", "to_network"]
 
 MODELS: Mapping[str, type[Autoencoder]] = MappingProxyType(
-    {"conv": ConvAutoencoder, "seed-mnist": SeedMnist}
+    {"conv": ConvAutoencoder, "seed-mnist": SeedMnist, "seed-caltech": SeedCaltech}
 )
 
 

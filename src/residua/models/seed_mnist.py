@@ -67,7 +67,7 @@ class SeedMnist(Autoencoder):
             nn.Upsample(scale_factor=2),  # (B, 32, H, W)
             nn.Conv2d(32, channels, 3, padding=1),
         )
-        self.apply(_start_as_keras)
+        self.apply(start_as_keras)
 
     def encode(self, x: Tensor) -> Tensor:
         """Turn pictures (B, C, H, W) into codes (B, 64 · H/4 · W/4)."""
@@ -81,8 +81,9 @@ class SeedMnist(Autoencoder):
         return logits
 
 
-def _start_as_keras(layer: nn.Module) -> None:
-    if isinstance(layer, nn.Conv2d):
+def start_as_keras(layer: nn.Module) -> None:
+    """Draw the weights of a layer as Keras does: Glorot-uniform, and no bias."""
+    if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
         nn.init.xavier_uniform_(layer.weight)
         assert layer.bias is not None
         torch.nn.init.zeros_(layer.bias)

@@ -20,6 +20,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from residua.bundle import open_bundle, write_bundle
+from residua.card import card
 from residua.errors import BadArray
 from residua.fitting import FitOutcome, fit_network, manifest_of
 from residua.graph import load_graph, to_onnx
@@ -313,6 +314,13 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  #
             graph=to_onnx(graph),
             calibration_scores=self.calibration_scores_,
         )
+
+    def _html_repr(self) -> str:
+        # What scikit-learn's notebook display calls.
+        if not self.__sklearn_is_fitted__():
+            unfitted: str = super()._html_repr()
+            return unfitted
+        return card(self.manifest_, self.calibration_scores_)
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "graph_")

@@ -66,10 +66,17 @@ class Summary:
 
 def info_table(name: str, manifest: Manifest) -> Table:
     """Return what a bundle says of itself."""
-    spec, data, checks, limits = manifest.input, manifest.data, manifest.checks, manifest.threshold
     table = Table(title=escape(name), title_justify="left", show_header=False)
     table.add_column(style="bold")
     table.add_column()
+    for key, value in facts(manifest).items():
+        table.add_row(key, escape(value))
+    return table
+
+
+def facts(manifest: Manifest) -> dict[str, str]:
+    """Return what a model says of itself, in words, by heading."""
+    spec, data, checks, limits = manifest.input, manifest.data, manifest.checks, manifest.threshold
     lower = "" if limits.lower is None else f", lower limit {limits.lower:.6g}"
     pca = (
         "no PCA: the code is not smaller than the picture"
@@ -77,7 +84,7 @@ def info_table(name: str, manifest: Manifest) -> Table:
         else f"PCA of {checks.pca_components} gives {checks.pca_mse:.4g}"
     )
     best = [record for record in manifest.history if record.best]
-    rows = {
+    return {
         "network": f"{manifest.model.name}, {manifest.model.parameters:,} weights, "
         f"code of {manifest.model.latent_dim:,}",
         "input": f"{spec.height} × {spec.width}, {spec.colour}, {spec.resize}",
@@ -94,6 +101,3 @@ def info_table(name: str, manifest: Manifest) -> Table:
         "made": f"{manifest.created:%Y-%m-%d %H:%M} UTC, "
         + ", ".join(f"{package} {number}" for package, number in manifest.versions.items()),
     }
-    for key, value in rows.items():
-        table.add_row(key, escape(value))
-    return table

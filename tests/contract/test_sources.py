@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from residua.errors import BadArray, ConfigurationError, DamagedImage
+from residua.images.joined import JoinedSource
 from residua.images.preprocess import InputSpec
 from residua.images.source import ArraySource, Batch, FileSource, ImageSource, as_source
 
@@ -116,6 +117,12 @@ SOURCES: dict[str, Callable[[Path], ImageSource]] = {
     "subset": lambda folder: as_source(np.repeat(levels(), 2, axis=0)).take(range(0, 2 * COUNT, 2)),
     "subset of subset with bad ones": lambda folder: (
         from_files("L", "png", bad=True)(folder).take(range(COUNT)).take(range(COUNT))
+    ),
+    "joined with bad ones": lambda folder: JoinedSource(
+        [
+            from_files("L", "png", bad=True)(folder).take(range(6)),
+            from_files("L", "png", bad=True)(folder).take(range(6, COUNT)),
+        ]
     ),
 }
 

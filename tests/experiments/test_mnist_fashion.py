@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 import residua.images.datasets as datasets
 from residua.errors import UnknownName
-from residua.experiments import EXPERIMENTS, run_experiment
+from residua.experiments import EXPERIMENTS, mnist_fashion, run_experiment
 from residua.experiments.mnist_fashion import EXPERIMENT
 from residua.images.source import ArraySource
 
@@ -34,7 +34,9 @@ def small_data(
 
 
 def run(folder: Path, **options: Any) -> Any:
-    return run_experiment("mnist-fashion", folder=folder, **{"epochs": 120, **options})
+    return run_experiment(
+        "mnist-fashion", folder=folder, **{"epochs": 120, "page": False, **options}
+    )
 
 
 @pytest.mark.parametrize("recipe", EXPERIMENT.recipes)
@@ -68,17 +70,37 @@ def test_a_second_call_reuses_what_is_done(
     assert len(small_data) == 2 * count
 
 
+def test_a_model_that_is_there_is_measured_and_not_fitted_again(
+    small_data: list[tuple[str, str]], tmp_path: Path
+) -> None:
+    first = run(tmp_path, recipes=["conv"])
+    (kept,) = (tmp_path / "mnist-fashion").glob("conv-*")
+    (kept / "result.json").unlink()
+    assert run(tmp_path, recipes=["conv"]) == first
+    assert small_data.count(("mnist", "train")) == 1
+
+
+def test_a_quick_run_is_kept_apart_and_says_so(
+    small_data: list[tuple[str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mnist_fashion, "QUICK_TRAINING", 100)
+    monkeypatch.setattr(mnist_fashion, "QUICK_TEST", 15)
+    report = run(tmp_path, recipes=["conv"], quick=True)
+    assert not (tmp_path / "mnist-fashion").exists()
+    assert "QUICK" in str(report.tables()[0].title)
+
+
 def test_another_setting_is_another_run(small_data: list[tuple[str, str]], tmp_path: Path) -> None:
     run(tmp_path, recipes=["conv"])
     run(tmp_path, recipes=["conv"], epochs=121)
-    assert len(list((tmp_path / "mnist-fashion").iterdir())) == 2
+    assert len(list((tmp_path / "mnist-fashion").glob("conv-*"))) == 2
 
 
 def test_each_run_leaves_its_model_and_its_figures(
     small_data: list[tuple[str, str]], tmp_path: Path
 ) -> None:
     run(tmp_path, recipes=["conv"])
-    (kept,) = (tmp_path / "mnist-fashion").iterdir()
+    (kept,) = (tmp_path / "mnist-fashion").glob("conv-*")
     assert (kept / "model.residua" / "model.onnx").exists()
     assert json.loads((kept / "result.json").read_text())["recipe"] == "conv"
 
@@ -102,4 +124,4 @@ def test_unknown_experiments_and_recipes_offer_names(tmp_path: Path) -> None:
         run_experiment("mnist-fashio", folder=tmp_path)
     with pytest.raises(UnknownName, match="'conv'"):
         run(tmp_path, recipes=["convv"])
-    assert set(EXPERIMENTS) == {"mnist-fashion"}
+    assert set(EXPERIMENTS) == {"mnist-fashion", "caltech101"}

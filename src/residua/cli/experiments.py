@@ -26,7 +26,7 @@ def demo(
 
 @app.command(epilog="Example: residua reproduce mnist-fashion --seeds 0,1,2")
 def reproduce(
-    experiment: Annotated[str, typer.Argument(help="mnist-fashion.")],
+    experiment: Annotated[str, typer.Argument(help="mnist-fashion or caltech101.")],
     seeds: Annotated[str, typer.Option(help="Seeds, with commas between.")] = "0",
     recipe: Annotated[
         list[str] | None,
@@ -35,12 +35,17 @@ def reproduce(
     epochs: Annotated[
         int | None, typer.Option(help="Another number of epochs than the recipe's.", min=1)
     ] = None,
+    quick: Annotated[
+        bool,
+        typer.Option("--quick", help="Fewer pictures and epochs: minutes, and not the protocol."),
+    ] = False,
+    page: Annotated[bool, typer.Option(help="Write the HTML report.")] = True,
     out: Annotated[Path, typer.Option(help="Folder for results; what is there is reused.")] = Path(
         "runs"
     ),
     as_json: AsJson = False,
 ) -> None:
-    """Run an experiment of the source reports: claimed beside measured."""
+    """Run an experiment of the source reports: claimed beside measured, and an HTML report."""
     from residua.experiments import run_experiment
 
     try:
@@ -50,7 +55,14 @@ def reproduce(
             f"seeds are {seeds!r}; write whole numbers such as 0,1,2"
         ) from error
     report = run_experiment(
-        experiment, seeds=numbers, recipes=recipe, epochs=epochs, folder=out, console=console()
+        experiment,
+        seeds=numbers,
+        recipes=recipe,
+        epochs=epochs,
+        quick=quick,
+        folder=out,
+        page=page,
+        console=console(),
     )
     if as_json:
         typer.echo(report.model_dump_json(indent=2))

@@ -8,14 +8,15 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from residua.errors import UnknownName
-from residua.experiments import mnist_fashion
-from residua.experiments.record import Experiment, ExperimentReport
+from residua.experiments import caltech, mnist_fashion
+from residua.experiments.experiment import Experiment
+from residua.experiments.record import ExperimentReport
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 EXPERIMENTS: Mapping[str, Experiment] = MappingProxyType(
-    {mnist_fashion.EXPERIMENT.name: mnist_fashion.EXPERIMENT}
+    {e.name: e for e in (mnist_fashion.EXPERIMENT, caltech.EXPERIMENT)}
 )
 
 
@@ -25,7 +26,9 @@ def run_experiment(
     seeds: Sequence[int] = (0,),
     recipes: Sequence[str] | None = None,
     epochs: int | None = None,
+    quick: bool = False,
     folder: Path,
+    page: bool = True,
     console: Console | None = None,
 ) -> ExperimentReport:
     """Run an experiment of the source reports, or take its results from ``folder``.
@@ -40,8 +43,12 @@ def run_experiment(
         The recipes to run. None: all.
     epochs : int or None
         Another number of epochs than the recipe's.
+    quick : bool
+        Fewer pictures and epochs: a run of a few minutes, and not the protocol.
     folder : Path
         Where each run's results are kept; a run that is there is not repeated.
+    page : bool
+        Whether to write the HTML report, ``report.html`` in the experiment's folder.
     console : Console or None
         Where progress is shown.
 
@@ -53,5 +60,11 @@ def run_experiment(
     if name not in EXPERIMENTS:
         raise UnknownName.among("experiment", name, EXPERIMENTS)
     return EXPERIMENTS[name].run(
-        seeds=seeds, recipes=recipes, epochs=epochs, folder=folder / name, console=console
+        seeds=seeds,
+        recipes=recipes,
+        epochs=epochs,
+        quick=quick,
+        folder=folder / (f"{name}-quick" if quick else name),
+        page=page,
+        console=console,
     )

@@ -8,6 +8,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from residua.errors import OutputError
+
 
 @contextlib.contextmanager
 def whole_file(final: Path) -> Iterator[Path]:
@@ -32,6 +34,40 @@ def whole_file(final: Path) -> Iterator[Path]:
         beside.replace(final)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def write_text(final: Path, text: str) -> Path:
+    """Write a text file as a whole; returns its path.
+
+    Raises
+    ------
+    OutputError
+        Its folder does not exist, or it cannot be written.
+    """
+    check_parent(final)
+    try:
+        with whole_file(final) as beside:
+            beside.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"{final} cannot be written: {error.strerror or error}") from error
+    return final
+
+
+def check_parent(final: Path) -> None:
+    """Refuse a file whose folder does not exist, before the work that it is to hold.
+
+    Raises
+    ------
+    OutputError
+        The folder does not exist, or the file is a folder itself.
+    """
+    parent = final.absolute().parent
+    if not parent.is_dir():
+        raise OutputError(
+            f"{final}: the folder {parent} does not exist; make it first: mkdir -p {parent}"
+        )
+    if final.is_dir():
+        raise OutputError(f"{final} is a folder; name a file")
 
 
 def file_mask() -> int:

@@ -42,8 +42,10 @@ def evaluate(
     """
     from residua import evaluate_model
     from residua.evaluation.tables import tables_of
-    from residua.writing import whole_file
+    from residua.writing import check_parent, write_text
 
+    if out is not None:
+        check_parent(out)
     found = evaluate_model(
         bundle,
         pictures(data),
@@ -53,8 +55,7 @@ def evaluate(
         seed=seed,
     )
     if out is not None:
-        with whole_file(out) as beside:
-            beside.write_text(found.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        write_text(out, found.model_dump_json(indent=2) + "\n")
     if as_json:
         typer.echo(found.model_dump_json(indent=2))
         return

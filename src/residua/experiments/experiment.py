@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from residua.errors import MissingExtra, OutputError, UnknownName
 from residua.experiments.record import Claim, Contradiction, ExperimentReport, Run
 from residua.images.source import ImageSource
-from residua.writing import whole_file
+from residua.writing import write_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -142,7 +142,7 @@ class Experiment(ABC):
             runs=sorted(runs, key=lambda run: (chosen.index(run.recipe), run.seed)),
             quick=quick,
         )
-        _write(folder / "measured.json", report.model_dump_json(indent=2))
+        write_text(folder / "measured.json", report.model_dump_json(indent=2) + "\n")
         if page:
             from residua.experiments.page import write_page
 
@@ -189,7 +189,7 @@ class Experiment(ABC):
             "fit_seconds": seconds,
         }
         run = Run(recipe=attempt.recipe, seed=attempt.seed, measured=measured)
-        _write(attempt.result, run.model_dump_json(indent=2))
+        write_text(attempt.result, run.model_dump_json(indent=2) + "\n")
         return run
 
     def _fit(self, attempt: Attempt, console: Console | None) -> float:
@@ -212,7 +212,7 @@ class Experiment(ABC):
         detector.fit(pictures)
         seconds = time.perf_counter() - started
         detector.save(attempt.bundle)
-        _write(record, json.dumps({"fit_seconds": seconds}))
+        write_text(record, json.dumps({"fit_seconds": seconds}) + "\n")
         return seconds
 
 
@@ -250,12 +250,3 @@ def _require_page() -> None:
             __import__(module)
         except ModuleNotFoundError as error:
             raise MissingExtra.of(module, "all") from error
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(path) as beside:
-            beside.write_text(text + "\n", encoding="utf-8")
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error}") from error

@@ -18,6 +18,19 @@ from PIL import Image
 from residua.bundle import open_bundle
 
 COMMAND = str(Path(sys.executable).with_name("residua"))
+COMMANDS = (
+    "fit",
+    "score",
+    "evaluate",
+    "report",
+    "advise",
+    "compare",
+    "refine",
+    "info",
+    "datasets",
+    "demo",
+    "reproduce",
+)
 
 
 def residua(*arguments: object, stdin: str = "", **options: object) -> subprocess.CompletedProcess:
@@ -56,12 +69,12 @@ def with_bad_file(folder: Path, tmp_path: Path) -> Path:
 def test_help_lists_the_commands_and_the_exit_codes() -> None:
     done = residua("--help")
     assert done.returncode == 0
-    for command in ("fit", "score", "info", "datasets", "demo", "reproduce"):
+    for command in COMMANDS:
         assert command in done.stdout
     assert "Exit codes" in done.stdout
 
 
-@pytest.mark.parametrize("command", ["fit", "score", "info", "datasets", "demo", "reproduce"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_each_commands_help_has_an_example(command: str) -> None:
     done = residua(command, "--help")
     assert done.returncode == 0
@@ -328,3 +341,42 @@ def test_a_reader_that_leaves_early_is_no_error(bundle: Path, folder: Path) -> N
     )
     assert len(done.stdout.splitlines()) == 1
     assert "Traceback" not in done.stderr
+
+
+def test_evaluate_measures_with_intervals(bundle: Path, folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "evaluation.json"
+    done = residua(
+        "evaluate", bundle, folder, "--normal", "sound", "--resamples", 100, "--out", out
+    )
+    assert done.returncode == 0, done.stderr
+    assert "AUROC" in done.stdout
+    assert "3 of 3 anomalous" in done.stdout
+    assert json.loads(out.read_text())["ranking"]["auroc"]["value"] == 1.0
+
+
+def test_evaluate_prints_json(bundle: Path, folder: Path) -> None:
+    done = residua("evaluate", bundle, folder, "--anomalous", "odd", "--json")
+    assert json.loads(done.stdout)["confusion"]["true_positives"] == 3
+
+
+@pytest.mark.parametrize(
+    ("named", "said"),
+    [
+        (["--normal", "sond"], "did you mean 'sound'"),
+        ([], "name the normal or the anomalous classes"),
+        (["--normal", "sound", "--anomalous", "sound"], "name it once"),
+    ],
+)
+def test_evaluate_refuses_classes_that_do_not_fit(
+    bundle: Path, folder: Path, named: list[str], said: str
+) -> None:
+    done = residua("evaluate", bundle, folder, *named)
+    assert done.returncode == 1
+    assert said in done.stderr
+
+
+def test_an_evaluation_into_a_missing_folder_is_one_line(bundle: Path, folder: Path) -> None:
+    done = residua("evaluate", bundle, folder, "--normal", "sound", "--out", "no/where.json")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "no/where.json" in done.stderr

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 Severity = Literal["warning", "advice", "fine"]
+Row = dict[str, str | int | float | None]
 
 
 class Picture(BaseModel):
@@ -22,6 +23,8 @@ class Picture(BaseModel):
     """Its name there."""
     note: str
     """What it shows, in a few words."""
+    heat_map: bool = False
+    """Whether its heat map belongs beside it."""
 
 
 class Finding(BaseModel):
@@ -33,7 +36,7 @@ class Finding(BaseModel):
     """Name of the check that found it."""
     severity: Severity
     """warning: verdicts cannot be trusted before it is mended; advice: worth doing; fine: the
-    check found nothing amiss."""
+    check found nothing amiss, or could not be made."""
     title: str
     """What was found, as one sentence."""
     evidence: str
@@ -42,7 +45,15 @@ class Finding(BaseModel):
     """What to do; empty where nothing need be done."""
     numbers: dict[str, float] = {}
     """The numbers of the evidence, by name."""
-    table: list[dict[str, str | int | float | None]] = []
+    table: list[Row] = []
     """Rows behind the evidence."""
     pictures: list[Picture] = []
     """Pictures that show it."""
+    made: bool = True
+    """Whether the check could be made; where it could not, the severity is fine and the evidence
+    says what it lacks."""
+
+    @classmethod
+    def not_made(cls, check: str, title: str, why: str) -> Finding:
+        """Build the finding of a check that cannot be made here."""
+        return cls(check=check, severity="fine", title=title, evidence=why, action="", made=False)

@@ -33,6 +33,13 @@ def compare(
         list[str] | None,
         typer.Option(help="Only this method, may be given again; see --list. [default: all]"),
     ] = None,
+    backbone: Annotated[
+        Path | None,
+        typer.Option(
+            help="ONNX file of a pretrained network, from pictures in [0, 1] to features; adds "
+            "methods on them."
+        ),
+    ] = None,
     seeds: Annotated[str, typer.Option(help="Seeds, with commas between.")] = "0",
     size: Annotated[
         str | None,
@@ -79,6 +86,7 @@ def compare(
         train,
         test,
         methods=method,
+        backbone=backbone,
         normal=normal,
         anomalous=anomalous,
         seeds=numbers,

@@ -26,7 +26,8 @@ def is_pyod(detector: object) -> bool:
 
 def takes_pictures(detector: object) -> bool:
     """Say whether a detector takes pictures (N, H, W, C), uint8; others take flattened rows."""
-    return _descends(detector, "residua.detector", "AutoencoderDetector")
+    own = _descends(detector, "residua.detector", "AutoencoderDetector")
+    return own or bool(getattr(detector, "takes_pictures", False))
 
 
 def check_detector(detector: object, name: str) -> None:

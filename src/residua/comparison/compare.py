@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from residua.comparison.backbone import backbone_methods
 from residua.comparison.choice import Methods, chosen_methods
 from residua.comparison.fits import Fits, Trial
 from residua.comparison.leaderboard import Comparison
@@ -29,6 +30,7 @@ def compare(
     test: Any,
     *,
     methods: Methods | None = None,
+    backbone: str | Path | None = None,
     normal: Sequence[str] | None = None,
     anomalous: Sequence[str] | None = None,
     seeds: Sequence[int] = (0,),
@@ -55,6 +57,9 @@ def compare(
         Names of `residua.comparison.methods.all_methods`; "pyod:ECOD" and the like; or detectors
         of scikit-learn or PyOD that are not fitted, which get flattened pixels in [0, 1]; or
         `AutoencoderDetector`. Seeds go where ``random_state`` is None. None: all names.
+    backbone : path-like or None, default=None
+        An ONNX file of a pretrained network: two methods on its features are added. See
+        `residua.comparison.backbone`.
     normal, anomalous : sequence of str or None, default=None
         Classes of the test pictures. None: all of ``test`` is anomalous, unless ``train`` and
         ``test`` are the same.
@@ -99,6 +104,8 @@ def compare(
     if not seeds:
         raise ConfigurationError("seeds is empty; give at least one, such as 0")
     chosen = chosen_methods(methods)
+    if backbone is not None:
+        chosen += chosen_methods(backbone_methods(backbone))
     protocol = lay_out(train, test, normal=normal, anomalous=anomalous, seed=seeds[0])
     spec = protocol.trusted.suggest_spec(size=image_size)
     kept = None if folder is None else Path(folder) / "fits"

@@ -100,7 +100,8 @@ class Fits:
             if (fit := self._read(path, pictures)) is not None:
                 self._say(f"    seed {seed}: kept from before")
                 return fit
-        if pictures and self.console is not None:
+        shows_progress = self.console is not None and hasattr(detector, "verbose") and pictures
+        if shows_progress:
             detector.set_params(verbose=1)
         train, test = self.trial.train, self.trial.test
         job = Job(
@@ -109,7 +110,7 @@ class Fits:
             rows=rows,
             test=test.pictures if pictures else test.rows,
         )
-        outcome = measure(job, self.room, quiet=self.console is None or not pictures)
+        outcome = measure(job, self.room, quiet=not shows_progress)
         fit = Fit(n_train=len(rows), in_pictures=pictures, **vars(outcome))
         self._say(
             f"    seed {seed}: fitted on {len(rows):,} in {fit.fit_seconds:.1f} s, scored "

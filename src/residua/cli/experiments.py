@@ -39,6 +39,10 @@ def reproduce(
         bool,
         typer.Option("--quick", help="Fewer pictures and epochs: minutes, and not the protocol."),
     ] = False,
+    backbone: Annotated[
+        Path | None,
+        typer.Option(help="ONNX file of a pretrained network, to measure its features beside."),
+    ] = None,
     page: Annotated[bool, typer.Option(help="Write the HTML report.")] = True,
     out: Annotated[Path, typer.Option(help="Folder for results; what is there is reused.")] = Path(
         "runs"
@@ -61,6 +65,7 @@ def reproduce(
         epochs=epochs,
         quick=quick,
         folder=out,
+        backbone=backbone,
         page=page,
         console=console(),
     )

@@ -28,6 +28,7 @@ def run_experiment(
     epochs: int | None = None,
     quick: bool = False,
     folder: Path,
+    backbone: Path | None = None,
     page: bool = True,
     console: Console | None = None,
 ) -> ExperimentReport:
@@ -47,6 +48,9 @@ def run_experiment(
         Fewer pictures and epochs: a run of a few minutes, and not the protocol.
     folder : Path
         Where each run's results are kept; a run that is there is not repeated.
+    backbone : Path or None
+        An ONNX file of a pretrained network: methods on its features are measured beside, where
+        the experiment has such.
     page : bool
         Whether to write the HTML report, ``report.html`` in the experiment's folder.
     console : Console or None
@@ -65,6 +69,7 @@ def run_experiment(
         epochs=epochs,
         quick=quick,
         folder=folder / (f"{name}-quick" if quick else name),
+        backbone=backbone,
         page=page,
         console=console,
     )

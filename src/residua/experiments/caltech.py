@@ -9,15 +9,19 @@ half, which the report does not have, calibrates the threshold.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from residua.experiments.experiment import Experiment, Judged, Study
 from residua.experiments.record import Claim, Contradiction, ExperimentReport
 from residua.images import datasets
+from residua.images.preprocess import InputSpec
 from residua.images.source import ImageSource
 from residua.images.splits import leave_out, limit_per_class, three_way
 
@@ -55,6 +59,7 @@ _SEED = MappingProxyType(
         "calibration_fraction": HELD_OUT,
     }
 )
+BACKBONE_SIDE = 224
 _WIDTHS = [8, 16, 32, 64]
 
 
@@ -198,28 +203,37 @@ class Caltech(Experiment):
 
     def measure(self, scored: ScoredSet) -> dict[str, float]:
         """Return each claim's figure."""
-        from sklearn.metrics import roc_auc_score, roc_curve
+        from sklearn.metrics import roc_auc_score
 
-        truth, scores = scored.anomalous, scored.scores
+        truth = scored.anomalous
         assert truth is not None
-        fpr, tpr, _ = roc_curve(truth, scores, drop_intermediate=False)
-        at_80, at_90 = (scores > np.percentile(scores, q) for q in (80, 90))
         return {
-            "auroc": float(roc_auc_score(truth, scores)),
-            "tpr_at_fpr": float(tpr[fpr <= FPR].max()),
-            "true_80": float((at_80 & truth).sum()),
-            "false_80": float((at_80 & ~truth).sum()),
-            "flagged_90": float(at_90.sum()),
-            "false_90": float((at_90 & ~truth).sum()),
-            "threshold_80": float(np.percentile(scores, 80)),
-            "accuracy_80": float((at_80 == truth).mean()),
-            "mean": float(scores.mean()),
-            "mean_normal": float(scores[~truth].mean()),
-            "mean_anomalous": float(scores[truth].mean()),
+            **_of_scores(truth, scored.scores),
             "tpr_calibrated": float(scored.flagged[truth].mean()),
             "fpr_calibrated": float(scored.flagged[~truth].mean()),
             "auroc_gradient": float(roc_auc_score(truth, scored.content.gradient)),
         }
+
+    def beside(self, seed: int, *, quick: bool, backbone: Path) -> dict[str, dict[str, float]]:
+        """Return each claim's figure for methods on a backbone's features, by method."""
+        from residua.comparison.backbone import backbone_methods
+
+        spec = InputSpec(height=BACKBONE_SIDE, width=BACKBONE_SIDE, channels=3)
+        trusted, test = (
+            np.concatenate([batch.images for batch in source.batches(spec, 64)])
+            for source in (self.trusted(seed, quick=quick), self.test(seed, quick=quick).source)
+        )
+        truth = self.test(seed, quick=quick).anomalous
+        found = {}
+        for name, method in backbone_methods(backbone).items():
+            started = time.perf_counter()
+            method.fit(trusted)
+            seconds = time.perf_counter() - started
+            found[name] = {
+                **_of_scores(truth, -method.score_samples(test)),
+                "fit_seconds": seconds,
+            }
+        return found
 
     def contradictions(self) -> list[Contradiction]:
         """Return what the report's own figures say against each other."""
@@ -269,6 +283,27 @@ class Caltech(Experiment):
 
         shown = studies.get(self.featured) or next(iter(studies.values()))
         return [sweep_section(shown.scored, SWEPT), stages_section(studies, report)]
+
+
+def _of_scores(truth: NDArray[np.bool_], scores: NDArray[np.float64]) -> dict[str, float]:
+    """Return the figures that need no more than scores (N,) and the truth (N,)."""
+    from sklearn.metrics import roc_auc_score, roc_curve
+
+    fpr, tpr, _ = roc_curve(truth, scores, drop_intermediate=False)
+    at_80, at_90 = (scores > np.percentile(scores, q) for q in (80, 90))
+    return {
+        "auroc": float(roc_auc_score(truth, scores)),
+        "tpr_at_fpr": float(tpr[fpr <= FPR].max()),
+        "true_80": float((at_80 & truth).sum()),
+        "false_80": float((at_80 & ~truth).sum()),
+        "flagged_90": float(at_90.sum()),
+        "false_90": float((at_90 & ~truth).sum()),
+        "threshold_80": float(np.percentile(scores, 80)),
+        "accuracy_80": float((at_80 == truth).mean()),
+        "mean": float(scores.mean()),
+        "mean_normal": float(scores[~truth].mean()),
+        "mean_anomalous": float(scores[truth].mean()),
+    }
 
 
 EXPERIMENT = Caltech()

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from residua.errors import MissingExtra, OutputError, UnknownName
+from residua.errors import ConfigurationError, MissingExtra, OutputError, UnknownName
 from residua.experiments.record import Claim, Contradiction, ExperimentReport, Run
 from residua.images.source import ImageSource
 from residua.writing import write_text
@@ -107,6 +107,13 @@ class Experiment(ABC):
     def sections(self, studies: Mapping[str, Study], report: ExperimentReport) -> list[Section]:
         """Return the source report's own figures; there is a study for each recipe."""
 
+    def beside(self, seed: int, *, quick: bool, backbone: Path) -> dict[str, dict[str, float]]:
+        """Return each claim's figure for methods on a backbone's features, by method.
+
+        None by default.
+        """
+        return {}
+
     def run(
         self,
         *,
@@ -115,6 +122,7 @@ class Experiment(ABC):
         epochs: int | None,
         quick: bool,
         folder: Path,
+        backbone: Path | None,
         page: bool,
         console: Console | None,
     ) -> ExperimentReport:
@@ -134,12 +142,19 @@ class Experiment(ABC):
         for attempt in attempts:
             clock.announce(attempt, self.descriptions[attempt.recipe])
             runs.append(self._run_one(attempt, console))
+        described = {recipe: self.descriptions[recipe] for recipe in chosen}
+        if backbone is not None:
+            for seed in dict.fromkeys(seeds):
+                runs += self._run_beside(seed, quick, backbone, folder, console)
+            for run in runs:
+                described.setdefault(run.recipe, f"on the features of {backbone.name}")
+        order = list(described)
         report = ExperimentReport(
             title=self.title,
             claims=list(self.claims),
             contradictions=self.contradictions(),
-            recipes={recipe: self.descriptions[recipe] for recipe in chosen},
-            runs=sorted(runs, key=lambda run: (chosen.index(run.recipe), run.seed)),
+            recipes=described,
+            runs=sorted(runs, key=lambda run: (order.index(run.recipe), run.seed)),
             quick=quick,
         )
         write_text(folder / "measured.json", report.model_dump_json(indent=2) + "\n")
@@ -191,6 +206,23 @@ class Experiment(ABC):
         run = Run(recipe=attempt.recipe, seed=attempt.seed, measured=measured)
         write_text(attempt.result, run.model_dump_json(indent=2) + "\n")
         return run
+
+    def _run_beside(
+        self, seed: int, quick: bool, backbone: Path, folder: Path, console: Console | None
+    ) -> list[Run]:
+        if not backbone.is_file():
+            raise ConfigurationError(f"there is no backbone {backbone}; wanted an ONNX file")
+        identity = [hashlib.sha256(backbone.read_bytes()).hexdigest(), version("residua")]
+        key = hashlib.sha256("".join(identity).encode()).hexdigest()[:8]
+        kept = folder / f"features-seed{seed}-{key}.json"
+        if not kept.exists():
+            if console is not None:
+                console.print(f"[bold]features of {backbone.name}, seed {seed}[/]")
+            found = self.beside(seed, quick=quick, backbone=backbone)
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            write_text(kept, json.dumps(found, indent=2) + "\n")
+        measured = json.loads(kept.read_text(encoding="utf-8"))
+        return [Run(recipe=name, seed=seed, measured=own) for name, own in measured.items()]
 
     def _fit(self, attempt: Attempt, console: Console | None) -> float:
         """Fit and save the model, if it is not there; returns how long the fit took, in s."""

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from residua.advice.advise import advise
+from residua.comparison.compare import compare
+from residua.comparison.methods import METHODS
 from residua.evaluation.evaluate import evaluate
-from residua.experiments.experiment import Attempt, Experiment
+from residua.evaluation.ranking import rank_metrics
+from residua.experiments.experiment import Attempt, Experiment, Study
 from residua.experiments.record import ExperimentReport, with_spread
+from residua.images.source import ImageSource
+from residua.report.figures import LeaderboardDisplay
 from residua.report.page.write import write_report
-from residua.report.sections import Section, TableBlock
+from residua.report.sections import Section, TableBlock, figure_or_reason
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+# Of the pictures that the other methods are fitted and, of each kind, measured on.
+N_TRAIN, N_TEST = 6_000, 1_000
 
 
 def write_page(
@@ -52,7 +62,11 @@ def write_page(
     )
     training = experiment.trusted(attempt.seed, quick=attempt.quick)
     findings = advise(bundle, own, training=training)
-    sections = [claims_section(experiment, report), *experiment.sections(studies, report)]
+    sections = [
+        claims_section(experiment, report),
+        *experiment.sections(studies, report),
+        methods_section(studies, training, path.parent / "methods", console),
+    ]
     return write_report(
         path,
         title=experiment.title,
@@ -62,6 +76,73 @@ def write_page(
         findings=findings,
         sections=sections,
         training=training,
+    )
+
+
+def methods_section(
+    studies: Mapping[str, Study],
+    training: ImageSource,
+    folder: Path,
+    console: Console | None,
+) -> Section:
+    """Return the recipes beside methods of scikit-learn, fitted on the same trusted pictures.
+
+    Parameters
+    ----------
+    studies : mapping of str to Study
+        One a recipe, all on the same test pictures.
+    training : ImageSource
+        The trusted pictures.
+    folder : Path
+        Where the other methods' results are kept.
+    console : Console or None
+        Where progress is shown.
+    """
+    first = next(iter(studies.values())).scored
+    assert first.anomalous is not None
+    assert first.labels is not None
+    found = compare(
+        training,
+        first.source,
+        methods=list(METHODS),
+        anomalous=sorted({first.labels[i] for i in np.flatnonzero(first.anomalous)}),
+        n_train=N_TRAIN,
+        n_test=N_TEST,
+        folder=folder,
+        console=console,
+    )
+    rows = [
+        (row.method, row.auroc.value, row.auroc.low, row.auroc.high, row.what) for row in found.rows
+    ]
+    for name, (_, scored) in studies.items():
+        assert scored.anomalous is not None
+        own = rank_metrics(scored.anomalous, scored.scores)["auroc"]
+        rows.append((name, own.value, own.low, own.high, "this report's recipe"))
+    rows.sort(key=lambda row: -row[1])
+    return Section(
+        anchor="other-methods",
+        title="Beside other methods",
+        intro=f"scikit-learn's methods on flattened pixels, fitted on {found.rows[0].n_train:,} of "
+        "the trusted pictures or fewer, where their work grows with the square. They are measured "
+        f"on {found.n_normal:,} normal and {found.n_anomalous:,} anomalous test pictures, the "
+        "recipes on all of them. No method was tuned.",
+        blocks=[
+            figure_or_reason(
+                "other-methods",
+                "AUROC of each method",
+                "Points are AUROCs, lines their 95 % intervals over test pictures; where two lines "
+                "overlap widely, the difference may be chance.",
+                lambda: LeaderboardDisplay.from_results([row[:4] for row in rows]).plot(),
+            ),
+            TableBlock(
+                name="methods",
+                title="The methods",
+                note="",
+                columns=("method", "AUROC", "low", "high", "what it is"),
+                rows=rows,
+                forms={"AUROC": ".4f", "low": ".4f", "high": ".4f"},
+            ),
+        ],
     )
 
 

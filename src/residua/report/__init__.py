@@ -1,0 +1,1 @@
+"""The report: figures, the page that holds them, and the numbers beside it."""

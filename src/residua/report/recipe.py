@@ -1,0 +1,182 @@
+"""How to get the same model and the same report again."""
+
+from __future__ import annotations
+
+import hashlib
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from residua.bundle import CHECKSUMS, Manifest
+from residua.report.sections import Section, TableBlock, TextBlock
+
+_TRAINING = "TRUSTED_PICTURES"
+_SEEN = "PICTURES"
+_MOST_FILES = 5
+# Settings of a fit that are options of `residua fit`, and their names there.
+_OPTIONS = {
+    "latent_dim": "latent-dim",
+    "loss": "loss",
+    "error_map": "error-map",
+    "reduction": "reduction",
+    "threshold": "threshold",
+    "epochs": "epochs",
+    "batch_size": "batch-size",
+    "learning_rate": "learning-rate",
+    "schedule": "schedule",
+    "patience": "patience",
+    "calibration_fraction": "calibration-fraction",
+    "image_size": "size",
+    "channels": "channels",
+    "resize": "resize",
+    "value_range": "value-range",
+    "precision": "precision",
+    "device": "device",
+    "seed": "seed",
+}
+# Those of `AutoencoderDetector`, which cannot be asked for them without the training packages.
+DEFAULTS: Mapping[str, Any] = MappingProxyType(
+    {
+        "model": "conv",
+        "latent_dim": None,
+        "loss": None,
+        "model_options": None,
+        "error_map": "squared",
+        "reduction": "mean",
+        "threshold": "percentile(99)",
+        "epochs": None,
+        "batch_size": None,
+        "learning_rate": 5e-3,
+        "schedule": "one-cycle",
+        "patience": None,
+        "validation_fraction": 0.1,
+        "calibration_fraction": 0.1,
+        "image_size": None,
+        "channels": None,
+        "resize": "stretch",
+        "value_range": None,
+        "background": (255, 255, 255),
+        "precision": "auto",
+        "device": "auto",
+        "on_failed_fit": "raise",
+        "seed": 0,
+    }
+)
+_IN_PYTHON = {"seed": "random_state"}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What leads to a report: shell lines and Python that do the same, and what they started from.
+
+    ``facts`` are seeds, versions and checksums, by name.
+    """
+
+    command: str
+    python: str
+    facts: Mapping[str, str]
+
+
+def recipe_of(
+    manifest: Manifest,
+    *,
+    bundle: Path | None = None,
+    training: str | None = None,
+    data: Sequence[str] = (_SEEN,),
+    report: Sequence[str] = (),
+) -> Recipe:
+    """Return how a model was fitted and a report made of it.
+
+    Parameters
+    ----------
+    manifest : Manifest
+    bundle : Path or None
+        The saved model. None: it is not saved.
+    training : str or None
+        The pictures of the fit, as the command line names them. None: that is not known.
+    data : sequence of str
+        The pictures of the report, likewise; of many only the first are written out.
+    report : sequence of str
+        Further words of the command ``residua report``.
+    """
+    changed = _changed(manifest)
+    training = training or _TRAINING
+    seen = list(data) if len(data) <= _MOST_FILES else [*data[:_MOST_FILES], "…"]
+    name = "model.residua" if bundle is None else bundle.name
+    fit = ["residua", "fit", training, "-o", name]
+    if "model" in changed:
+        fit += ["--model", str(changed["model"])]
+    for setting, option in _OPTIONS.items():
+        if setting in changed:
+            fit += [f"--{option}", *_words(changed[setting])]
+    python_only = sorted(set(changed) - set(_OPTIONS) - {"model"})
+    lines = [shlex.join(fit), shlex.join(["residua", "report", name, *seen, *report])]
+    if python_only:
+        what = ", ".join(_IN_PYTHON.get(setting, setting) for setting in python_only)
+        lines.insert(0, f"# set from Python only, so use that: {what}")
+    return Recipe("\n".join(lines), _python(changed, training, name), _facts(manifest, bundle))
+
+
+def recipe_section(recipe: Recipe) -> Section:
+    """Return the recipe as the report's last section."""
+    rows = [(name, value) for name, value in recipe.facts.items()]
+    return Section(
+        "recipe",
+        "Recipe",
+        "The same pictures, settings and seed give the same model on the same machine; on another "
+        "the last digits may differ.",
+        [
+            TextBlock(recipe.command, "code", "On the command line"),
+            TextBlock(recipe.python, "code", "In Python"),
+            TableBlock("recipe", "What it was made of", "", ("what", "value"), rows),
+        ],
+    )
+
+
+def _changed(manifest: Manifest) -> dict[str, Any]:
+    """Return the settings that are not the detector's defaults."""
+    return {
+        setting: value
+        for setting, value in manifest.settings.model_dump().items()
+        if setting not in DEFAULTS or value != DEFAULTS[setting]
+    }
+
+
+def _words(value: Any) -> list[str]:
+    if isinstance(value, tuple | list):
+        if all(isinstance(part, int) for part in value):
+            return ["x".join(str(part) for part in value)]
+        return [str(part) for part in value]
+    return [str(value)]
+
+
+def _python(changed: Mapping[str, Any], training: str, name: str) -> str:
+    arguments = "".join(
+        f"    {_IN_PYTHON.get(setting, setting)}={value!r},\n" for setting, value in changed.items()
+    )
+    made = f"AutoencoderDetector(\n{arguments})" if arguments else "AutoencoderDetector()"
+    return (
+        "from residua import AutoencoderDetector\n\n"
+        f"detector = {made}.fit({training!r})\n"
+        f"detector.save({name!r})"
+    )
+
+
+def _facts(manifest: Manifest, bundle: Path | None) -> dict[str, str]:
+    data = manifest.data
+    facts = {
+        "made": f"{manifest.created:%Y-%m-%d %H:%M} UTC",
+        "seed": str(manifest.seed),
+        "pictures": f"{data.training:,} training, {data.validation:,} validation, "
+        f"{data.calibration:,} calibration, {data.skipped:,} skipped",
+        "SHA-256 of the training pixels": data.fingerprint,
+    }
+    if bundle is not None:
+        sums = (bundle / CHECKSUMS).read_bytes()
+        facts[f"SHA-256 of {CHECKSUMS}, which covers the whole bundle"] = hashlib.sha256(
+            sums
+        ).hexdigest()
+    return facts | {f"version of {name}": number for name, number in manifest.versions.items()}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import os
 from collections.abc import Iterator, Mapping
 from math import isqrt
@@ -19,11 +18,11 @@ from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from residua.bundle import open_bundle, write_bundle
+from residua.bundle import open_bundle
 from residua.card import card
 from residua.errors import BadArray
 from residua.fitting import FitOutcome, fit_network, manifest_of
-from residua.graph import load_graph, to_onnx
+from residua.graph import load_graph, save_model
 from residua.images.resolve import resolve_source
 from residua.images.source import ArraySource, Batch, ImageSource
 from residua.scoring.thresholds import ThresholdRule
@@ -221,7 +220,7 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  #
             Training diverged or learned nothing, or cannot be resumed.
         """
         source = self._source(X, reset=True)
-        settings = self._settings(source)
+        settings = self.settings_for(source)
         outcome = fit_network(
             source,
             settings,
@@ -302,18 +301,27 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  #
             The folder cannot be written, or something that is no bundle lies there.
         """
         check_is_fitted(self)
-        graph = copy.deepcopy(self.graph_).to("cpu")
-        weights = {
-            name: np.ascontiguousarray(value.detach().numpy())
-            for name, value in graph.model.state_dict().items()
-        }
-        return write_bundle(
-            path,
-            self.manifest_,
-            weights=weights,
-            graph=to_onnx(graph),
-            calibration_scores=self.calibration_scores_,
-        )
+        return save_model(path, self.manifest_, self.graph_, self.calibration_scores_)
+
+    def settings_for(self, source: ImageSource) -> FitSettings:
+        """Return the parameters, validated together, as a fit of this source takes them.
+
+        Raises
+        ------
+        ConfigurationError
+            A parameter outside its range.
+        """
+        values = self.get_params(deep=False)
+        for own in ("checkpoint_dir", "resume", "verbose"):
+            del values[own]
+        random_state = values.pop("random_state")
+        if not isinstance(random_state, Integral):
+            random_state = check_random_state(random_state).randint(2**31 - 1)
+        if values["value_range"] == "data":
+            if not isinstance(source, ArraySource):
+                raise BadArray("value_range 'data' is for arrays; give (lowest, highest) for files")
+            values["value_range"] = source.value_range()
+        return FitSettings.checked({**values, "seed": int(random_state)})
 
     def _html_repr(self) -> str:
         # What scikit-learn's notebook display calls.
@@ -337,19 +345,6 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  #
         self.manifest_ = manifest_of(outcome, settings, getattr(self, "n_features_in_", None))
         self.model_ = self.graph_.model
         self.offset_ = -self.threshold_.upper
-
-    def _settings(self, source: ImageSource) -> FitSettings:
-        values = self.get_params(deep=False)
-        for own in ("checkpoint_dir", "resume", "verbose"):
-            del values[own]
-        random_state = values.pop("random_state")
-        if not isinstance(random_state, Integral):
-            random_state = check_random_state(random_state).randint(2**31 - 1)
-        if values["value_range"] == "data":
-            if not isinstance(source, ArraySource):
-                raise BadArray("value_range 'data' is for arrays; give (lowest, highest) for files")
-            values["value_range"] = source.value_range()
-        return FitSettings.checked({**values, "seed": int(random_state)})
 
     def _source(self, X: Any, *, reset: bool) -> ImageSource:
         if not reset:

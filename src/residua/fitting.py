@@ -8,7 +8,7 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -46,6 +46,7 @@ from residua.training.fit import (
     choose_epochs,
     train,
 )
+from residua.training.module import EpochWatcher
 from residua.writing import whole_file
 
 MIN_IMAGES = 6
@@ -80,6 +81,7 @@ def fit_network(
     checkpoint_folder: Path | None = None,
     resume: bool = False,
     console: Console | None = None,
+    on_epoch: EpochWatcher | None = None,
 ) -> FitOutcome:
     """Fit a network on trusted pictures and a threshold on some that were held out.
 
@@ -94,6 +96,8 @@ def fit_network(
         Go on from that state.
     console : Console or None
         Where progress is shown.
+    on_epoch : callable or None
+        Is told of each epoch, with the network as it stands; what it raises ends the fit.
 
     Raises
     ------
@@ -139,7 +143,7 @@ def fit_network(
                 highlight=False,
             )
         store = decode_all(source, spec, cache=folder)
-        _check_store(store)
+        check_store(store)
         parts = holdout(
             len(store.pixels),
             (settings.validation_fraction, settings.calibration_fraction),
@@ -165,6 +169,7 @@ def fit_network(
             resume=resume,
             tolerate_failure=settings.on_failed_fit == "warn",
             console=console,
+            on_epoch=on_epoch,
         )
         graph = ScoringGraph(result.model, score).eval()
         scores, ceiling = _calibrate(graph, store.pixels, parts.calibration, spec)
@@ -184,6 +189,32 @@ def fit_network(
             skipped=len(store.failures),
             fingerprint=store.fingerprint,
         ),
+    )
+
+
+def with_score(outcome: FitOutcome, settings: FitSettings, pixels: NDArray[np.uint8]) -> FitOutcome:
+    """Return a fit under another score or threshold rule; the network is the same.
+
+    Parameters
+    ----------
+    outcome : FitOutcome
+        Of settings that differ in ``error_map``, ``reduction`` and ``threshold`` at most.
+    settings : FitSettings
+    pixels : ndarray of shape (N, H, W, C), uint8
+        The pictures of the fit, at the size of its input. The threshold is fitted anew on those
+        of them that calibrated the fit.
+    """
+    fractions = (settings.validation_fraction, settings.calibration_fraction)
+    held = holdout(len(pixels), fractions, settings.seed)
+    score = ImageScore(settings.error_map, settings.reduction)
+    graph = ScoringGraph(outcome.graph.model, score).eval()
+    scores, ceiling = _calibrate(graph, pixels, held.calibration, outcome.input_spec)
+    return replace(
+        outcome,
+        graph=graph,
+        threshold=build_rule(settings.threshold).fit(scores),
+        calibration_scores=scores,
+        map_ceiling=ceiling,
     )
 
 
@@ -249,7 +280,16 @@ def _require_enough(count: int, note: str) -> None:
         )
 
 
-def _check_store(store: PixelStore) -> None:
+def check_store(store: PixelStore) -> None:
+    """Refuse pictures that nothing can be learned from; warn of those that cannot be read.
+
+    Raises
+    ------
+    TooFewImages
+        Fewer readable ones than `MIN_IMAGES`.
+    IdenticalImages
+        All are equal.
+    """
     if store.failures:
         causes = "; ".join(f"{f.id}: {f.error}" for f in store.failures[:3])
         more = f"; and {len(store.failures) - 3} more" if len(store.failures) > 3 else ""

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 import io
+import os
 import warnings
+from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from residua.bundle import Bundle
+from residua.bundle import Bundle, Manifest, write_bundle
 from residua.errors import BundleAltered
 from residua.models import Autoencoder, build_model, to_network
 from residua.scoring.errors import ImageScore
@@ -65,6 +70,33 @@ def to_onnx(graph: ScoringGraph) -> bytes:
             dynamic_axes={name: {0: "batch"} for name in ("images", *ScoredBatch._fields)},
         )
     return buffer.getvalue()
+
+
+def save_model(
+    path: str | os.PathLike[str],
+    manifest: Manifest,
+    graph: ScoringGraph,
+    calibration_scores: NDArray[np.float64],
+) -> Path:
+    """Save a fitted network with its score as a bundle; the graph stays where it is.
+
+    Raises
+    ------
+    OutputError
+        The folder cannot be written, or something that is no bundle lies there.
+    """
+    graph = copy.deepcopy(graph).to("cpu")
+    weights = {
+        name: np.ascontiguousarray(value.detach().numpy())
+        for name, value in graph.model.state_dict().items()
+    }
+    return write_bundle(
+        path,
+        manifest,
+        weights=weights,
+        graph=to_onnx(graph),
+        calibration_scores=calibration_scores,
+    )
 
 
 def load_graph(bundle: Bundle) -> ScoringGraph:

@@ -42,3 +42,25 @@ def test_the_code_size_can_be_set() -> None:
     assert build_model("conv", (28, 28, 1), latent_dim=5).latent_dim == 5
     with pytest.raises(ConfigurationError, match="at least 1"):
         build_model("conv", (28, 28, 1), latent_dim=-1)
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3, 4, 5])
+def test_the_depth_can_be_set(depth: int) -> None:
+    model = build_model("conv", (28, 20, 1), options={"depth": depth}).eval()
+    assert model.depth == depth == sum(isinstance(m, torch.nn.Conv2d) for m in model.encoder)
+    with torch.inference_mode():
+        assert model(torch.zeros(1, 1, 28, 20)).x_hat.shape == (1, 1, 28, 20)
+
+
+@pytest.mark.parametrize("depth", [-1, 0, 6])
+def test_a_depth_that_the_picture_does_not_have_is_refused(depth: int) -> None:
+    with pytest.raises(ConfigurationError, match=f"depth is {depth}; .* from 1 to 5 times"):
+        build_model("conv", (28, 20, 1), options={"depth": depth})
+
+
+def test_without_a_depth_the_weights_are_those_of_the_depth_that_follows_from_the_size() -> None:
+    states = []
+    for options in ({}, {"depth": 3}):
+        torch.manual_seed(0)
+        states.append(build_model("conv", (64, 64, 1), options=options).state_dict())
+    assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())

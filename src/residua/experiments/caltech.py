@@ -181,11 +181,11 @@ class Caltech(Experiment):
     )
     descriptions = MappingProxyType(
         {
-            "initial": "four levels, code of 64",
-            "improved-1": "code of 256",
-            "improved-2": "and a fifth level, batch normalisation",
-            "improved-3": "and wider, one-cycle learning rate",
-            "conv": "Residua's default network at 128 x 128",
+            "initial": "four levels, a code of 64",
+            "improved-1": "a code of 256",
+            "improved-2": "also a fifth level and batch normalisation",
+            "improved-3": "also wider levels and a one-cycle learning rate",
+            "conv": "Residua's default network, at 128 x 128",
         }
     )
     quick_settings = MappingProxyType({"epochs": 4, "image_size": 64, "on_failed_fit": "warn"})

@@ -63,7 +63,7 @@ def write_page(
     training = experiment.trusted(attempt.seed, quick=attempt.quick)
     findings = advise(bundle, own, training=training)
     sections = [
-        claims_section(experiment, report),
+        claims_section(report, featured),
         *experiment.sections(studies, report),
         methods_section(studies, training, path.parent / "methods", console),
     ]
@@ -146,8 +146,15 @@ def methods_section(
     )
 
 
-def claims_section(experiment: Experiment, report: ExperimentReport) -> Section:
-    """Return claimed beside measured, and the claims that contradict themselves."""
+def claims_section(report: ExperimentReport, shown: str) -> Section:
+    """Return claimed beside measured, and the claims that contradict themselves.
+
+    Parameters
+    ----------
+    report : ExperimentReport
+    shown : str
+        The recipe whose model the rest of the page is about.
+    """
     seeds = sorted({run.seed for run in report.runs})
     names = list(report.recipes)
     rows = []
@@ -162,8 +169,8 @@ def claims_section(experiment: Experiment, report: ExperimentReport) -> Section:
         title="Claimed beside measured",
         intro=quick
         + "The source report's printed figures beside those of its protocol run here: "
-        + "; ".join(f"{name} is {what}" for name, what in report.recipes.items())
-        + f". The model shown in full below is that of {experiment.featured}.",
+        + "; ".join(f"{name}: {what}" for name, what in report.recipes.items())
+        + f". The model shown in full below is that of {shown}.",
         blocks=[
             TableBlock(
                 name="claims",

@@ -74,13 +74,15 @@ class ExperimentReport(BaseModel):
         )
         table.add_column("figure")
         table.add_column("claimed", justify="right")
-        for recipe, what in self.recipes.items():
-            table.add_column(f"{recipe}\n[dim]{escape(what)}[/]", justify="right")
+        for recipe in self.recipes:
+            table.add_column(escape(recipe), justify="right")
         for claim in self.claims:
             values = [self.values(recipe, claim.measure) for recipe in self.recipes]
             cells = [with_spread(found, claim.form) for found in values]
             printed = "–" if claim.value is None else f"{claim.value:{claim.form}}"
             table.add_row(claim.title, printed, *cells)
+        table.caption_justify = "left"
+        table.caption = escape("; ".join(f"{name}: {what}" for name, what in self.recipes.items()))
         return table
 
     def _disagreements(self) -> Table:

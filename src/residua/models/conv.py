@@ -18,6 +18,7 @@ from math import log2, prod, sqrt
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from residua.errors import ConfigurationError
 from residua.models.base import Autoencoder, Loss
 
 _SMALLEST_GRID = 8
@@ -41,6 +42,9 @@ class ConvAutoencoder(Autoencoder):
     first_channels : int or None, default=None
         Channels of the first level; they double with each level, up to 128. None: 32, or 16 where
         a side is above 64 pixels, since the first levels cost most there.
+    depth : int or None, default=None
+        Levels of halving, from 1 to as many as leave one pixel of the longer side. None: until
+        the longer side is at most 8.
     """
 
     def __init__(
@@ -52,11 +56,13 @@ class ConvAutoencoder(Autoencoder):
         *,
         loss: Loss = "mse",
         first_channels: int | None = None,
+        depth: int | None = None,
     ) -> None:
         latent_dim = latent_dim or default_latent_dim(channels, height, width)
         super().__init__(channels, height, width, latent_dim, loss=loss)
-        sizes = _halvings(height, width)  # of each level, the picture's own first
+        sizes = _halvings(height, width, depth)  # of each level, the picture's own first
         first = first_channels or (32 if max(height, width) <= _SMALL_SIDE else 16)
+        self.first_channels, self.depth = first, len(sizes) - 1
         widths = [channels] + [min(first << i, _MOST_CHANNELS) for i in range(len(sizes) - 1)]
         self.grid = (widths[-1], *sizes[-1])
 
@@ -113,10 +119,15 @@ def default_latent_dim(channels: int, height: int, width: int) -> int:
     return min(1 << round(log2(root)), _MAX_CODE)
 
 
-def _halvings(height: int, width: int) -> list[tuple[int, int]]:
-    """Sizes from the picture's own down to a grid whose longer side is at most 8."""
+def _halvings(height: int, width: int, depth: int | None) -> list[tuple[int, int]]:
+    """Sizes from the picture's own down; without a depth, to a longer side of at most 8."""
+    most = (max(height, width) - 1).bit_length()
+    if depth is not None and not 1 <= depth <= most:
+        raise ConfigurationError(
+            f"depth is {depth}; pictures of {height} x {width} can be halved from 1 to {most} times"
+        )
     sizes = [(height, width)]
-    while max(sizes[-1]) > _SMALLEST_GRID or len(sizes) == 1:
+    while len(sizes) <= depth if depth else max(sizes[-1]) > _SMALLEST_GRID or len(sizes) == 1:
         h, w = sizes[-1]
         sizes.append(((h + 1) // 2, (w + 1) // 2))
     return sizes

@@ -32,7 +32,7 @@ from residua.models import Autoencoder
 from residua.training.checks import compare_with_simple_predictors
 from residua.training.config import EpochRecord, FitChecks, TrainingConfig
 from residua.training.feeding import PixelBatches
-from residua.training.module import KeepBest, TrainingModule
+from residua.training.module import EpochWatcher, KeepBest, TellEpochs, TrainingModule
 from residua.training.progress import ShowProgress
 
 CHECKPOINT = "last.ckpt"
@@ -65,6 +65,7 @@ def train(
     resume: bool = False,
     tolerate_failure: bool = False,
     console: Console | None = None,
+    on_epoch: EpochWatcher | None = None,
 ) -> TrainingResult:
     """Train, check against simple predictors, and once start again where nothing was learned.
 
@@ -84,6 +85,9 @@ def train(
         Whether a network no better than the mean picture is a warning instead of an error.
     console : Console or None
         Where progress is shown; None: nowhere.
+    on_epoch : callable or None
+        Is told of each epoch, with the network as it stands; what it raises ends training and is
+        passed on.
 
     Raises
     ------
@@ -98,7 +102,7 @@ def train(
         seed = config.seed + attempt
         folder = checkpoint_folder / f"attempt-{attempt}" if checkpoint_folder else None
         model, kept, interrupted = _run(
-            build, pixels, training, validation, config, seed, folder, resume, console
+            build, pixels, training, validation, config, seed, folder, resume, console, on_epoch
         )
         checks = compare_with_simple_predictors(model, pixels, training, validation)
         if checks.network_mse < checks.mean_image_mse:
@@ -142,6 +146,7 @@ def _run(
     folder: Path | None,
     resume: bool,
     console: Console | None,
+    on_epoch: EpochWatcher | None,
 ) -> tuple[Autoencoder, KeepBest, bool]:
     checkpoint = None
     if folder is not None:
@@ -153,7 +158,7 @@ def _run(
         module = TrainingModule(model, config, seed=seed)
         kept = KeepBest(checkpoint)
         with _quiet_lightning():
-            trainer = _trainer(config, kept, console)
+            trainer = _trainer(config, kept, console, on_epoch)
             batches = PixelBatches(
                 pixels, training, config.batch_size, lambda: (seed, trainer.current_epoch)
             )
@@ -170,8 +175,15 @@ def _run(
     return model.to("cpu").eval(), kept, bool(interruption)
 
 
-def _trainer(config: TrainingConfig, kept: KeepBest, console: Console | None) -> L.Trainer:
+def _trainer(
+    config: TrainingConfig,
+    kept: KeepBest,
+    console: Console | None,
+    on_epoch: EpochWatcher | None,
+) -> L.Trainer:
     callbacks: list[Callback] = [kept]
+    if on_epoch is not None:
+        callbacks.append(TellEpochs(kept, on_epoch))
     if config.patience is not None:
         callbacks.append(EarlyStopping("val_loss", patience=config.patience))
     if console is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,9 @@ from residua.errors import OutputError, TrainingDiverged
 from residua.models import Autoencoder, to_network
 from residua.training.config import EpochRecord, TrainingConfig
 from residua.writing import whole_file
+
+EpochWatcher = Callable[[EpochRecord, Autoencoder], None]
+"""Is told of each epoch, with the network as it stands then, in evaluation mode."""
 
 # On a card, looking at a loss waits for the card; so it is looked at only so often there.
 _STEPS_BETWEEN_LOOKS = 50
@@ -180,6 +184,20 @@ class KeepBest(Callback):
         self.history = [EpochRecord(**record) for record in state_dict["history"]]
         self.best_loss = state_dict["best_loss"]
         self.best_weights = state_dict["best_weights"]
+
+
+class TellEpochs(Callback):
+    """Tells a watcher of each epoch; what the watcher raises ends training."""
+
+    def __init__(self, kept: KeepBest, watcher: EpochWatcher) -> None:
+        self.kept = kept
+        self.watcher = watcher
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Pass on the record that `KeepBest`, which comes before, has just made."""
+        assert isinstance(pl_module, TrainingModule)
+        with torch.inference_mode():
+            self.watcher(self.kept.history[-1], pl_module.model)
 
 
 class _Mean:

@@ -1,0 +1,119 @@
+"""`residua refine`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from residua.cli.common import AsJson, app, console, escape, parse_size, pictures, print_table, say
+from residua.errors import OutputError
+
+
+@app.command(epilog="Example: residua refine good/ -o best.residua --trials 30")
+def refine(
+    data: Annotated[
+        list[str],
+        typer.Argument(
+            help="Trusted pictures: a folder, files, a data set's name, or - for paths on "
+            "standard input."
+        ),
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="The model to write, a folder NAME.residua.")
+    ],
+    trials: Annotated[
+        int, typer.Option(help="Trials in all, those of earlier calls counted in.", min=1)
+    ] = 20,
+    timeout: Annotated[
+        float | None,
+        typer.Option(help="Seconds after which no further trial begins. [default: none]", min=0),
+    ] = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(help="Only this network, may be given again. [default: all that fit]"),
+    ] = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option(help="Epochs of each trial. [default: about 4,000 steps]", min=1),
+    ] = None,
+    size: Annotated[
+        str | None,
+        typer.Option(help="Side, or HEIGHTxWIDTH, in pixels. [default: the pictures' own]"),
+    ] = None,
+    threshold: Annotated[
+        str, typer.Option(help="percentile(Q), zscore(K) or mad(K).")
+    ] = "percentile(99)",
+    folder: Annotated[
+        Path | None,
+        typer.Option(help="For the study and the model of each step. [default: NAME.refinement]"),
+    ] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(help="SQLAlchemy URL of the study. [default: SQLite in the folder]"),
+    ] = None,
+    prune: Annotated[
+        bool, typer.Option(help="End trials early that are behind the others.")
+    ] = True,
+    test: Annotated[
+        str | None,
+        typer.Option(help="Labelled pictures to measure each step on, after the search."),
+    ] = None,
+    normal: Annotated[
+        list[str] | None, typer.Option(help="A normal class of --test, may be given again.")
+    ] = None,
+    anomalous: Annotated[
+        list[str] | None, typer.Option(help="An anomalous class of --test, may be given again.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of splits, weights and search.", min=0)] = 0,
+    force: Annotated[bool, typer.Option("--force", help="Replace a model of that name.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Search for better settings by synthetic anomalies, and fit the best ones.
+
+    Network, code size, width, depth, loss, learning rate, error map and reduction are searched.
+    Trials are judged by held-out normal pictures and anomalies made from them; labels never are.
+    The same command goes on with a search that was stopped.
+    """
+    from residua import AutoencoderDetector
+    from residua.bundle import check_writable
+    from residua.images.resolve import resolve_source
+    from residua.refinement.space import SearchSpace
+    from residua.refinement.study import refine as run
+    from residua.refinement.tested import measure_steps
+    from residua.report.refined import draw_refinement
+
+    check_writable(output)
+    if output.exists() and not force:
+        raise OutputError(f"{output} exists; choose another name, or replace it with --force")
+    folder = folder or output.with_suffix(".refinement")
+    source = resolve_source(pictures(data), prefer="train")
+    detector = AutoencoderDetector(
+        (model or ["conv"])[0],
+        epochs=epochs,
+        image_size=parse_size(size),
+        threshold=threshold,
+        random_state=seed,
+    )
+    found = run(
+        source,
+        detector.settings_for(source),
+        output=output,
+        folder=folder,
+        trials=trials,
+        timeout=timeout,
+        storage=storage,
+        space=SearchSpace(models=None if model is None else tuple(model)),
+        prune=prune,
+        console=console(),
+    )
+    if test is not None:
+        found = measure_steps(found, folder, test, normal=normal, anomalous=anomalous)
+    figures = draw_refinement(found, folder, source)
+    if as_json:
+        typer.echo(found.model_dump_json(indent=2))
+    else:
+        print_table(found.table())
+    for path in (*figures, output):
+        say(f"written: {escape(str(path))}")

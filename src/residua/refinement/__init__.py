@@ -1,0 +1,1 @@
+"""Refinement: a search for better settings that never sees a test picture or a label."""

@@ -1,0 +1,169 @@
+"""How good a network and its scores are: normal pictures against synthetic anomalies.
+
+Nothing here knows of test pictures or labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import mean
+from typing import NamedTuple, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+from torch import nn
+
+from residua.models import Autoencoder, to_network
+from residua.refinement.space import Score
+from residua.refinement.synthetic import SyntheticAnomalies, make_anomalies
+from residua.scoring.errors import ImageScore
+from residua.scoring.thresholds import Threshold
+
+MOST_NORMAL = 500
+"""Normal pictures of one set, at most; more would only cost time."""
+
+_VALUES_A_BATCH = 128 * 28 * 28 * 4
+
+
+class Evaluation(BaseModel):
+    """What one score of a network is worth."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    error_map: str
+    """Error map."""
+    reduction: str
+    """Map to score."""
+    auroc: float
+    """Mean of the kinds' AUROCs, in [0, 1]."""
+    per_kind: dict[str, float]
+    """AUROC of normal pictures against each kind of synthetic anomaly."""
+
+    @property
+    def score(self) -> Score:
+        """The error map and the reduction."""
+        return self.error_map, self.reduction
+
+
+class SelectionSet(NamedTuple):
+    """Held-out normal pictures, and anomalies made from them."""
+
+    normal: NDArray[np.uint8]
+    """Pictures (N, H, W, C)."""
+    anomalies: list[SyntheticAnomalies]
+    """One for each kind that shows on such pictures."""
+
+    @classmethod
+    def of(cls, pictures: NDArray[np.uint8], seed: int) -> Self:
+        """Make a set from held-out normal pictures, at most `MOST_NORMAL` of them."""
+        normal = np.ascontiguousarray(pictures[:MOST_NORMAL])
+        return cls(normal, make_anomalies(normal, seed=seed))
+
+    def part(self, most: int) -> SelectionSet:
+        """Return a smaller set: up to ``most`` normal pictures, and as many anomalies in all."""
+        each = -(-most // len(self.anomalies))
+        fewer = [
+            found._replace(
+                images=found.images[:each],
+                masks=found.masks[:each],
+                sources=found.sources[:each],
+                strengths=found.strengths[:each],
+            )
+            for found in self.anomalies
+        ]
+        return SelectionSet(self.normal[:most], fewer)
+
+
+class Measured(NamedTuple):
+    """A network on a selection set."""
+
+    evaluations: list[Evaluation]
+    """One for each score, in the order in which they were asked for."""
+    normal_mse: float
+    """Mean squared error of rebuilding the normal pictures."""
+
+
+class Found(NamedTuple):
+    """What a threshold flags of a selection set."""
+
+    anomalous: float
+    """Share of the synthetic anomalies that are flagged, mean over the kinds."""
+    normal: float
+    """Share of the normal pictures that are flagged."""
+
+    @property
+    def balanced_accuracy(self) -> float:
+        """Mean of the shares that are right."""
+        return (self.anomalous + 1 - self.normal) / 2
+
+
+def measure(model: Autoencoder, pictures: SelectionSet, scores: Sequence[Score]) -> Measured:
+    """Score a selection set in every way, each picture rebuilt once.
+
+    Parameters
+    ----------
+    model : Autoencoder
+        In any mode; it is evaluated in evaluation mode and left as it was.
+    pictures : SelectionSet
+    scores : sequence of (str, str)
+        Error maps with their reductions.
+    """
+    scorers = [ImageScore(*score).to(_device(model)).eval() for score in scores]
+    normal, squared = _scores(model, pictures.normal, scorers)
+    parts = {part.kind: _scores(model, part.images, scorers)[0] for part in pictures.anomalies}
+    evaluations = []
+    for row, (error_map, reduction) in enumerate(scores):
+        per_kind = {kind: auroc(normal[row], found[row]) for kind, found in parts.items()}
+        evaluations.append(
+            Evaluation(
+                error_map=error_map,
+                reduction=reduction,
+                auroc=mean(per_kind.values()),
+                per_kind=per_kind,
+            )
+        )
+    return Measured(evaluations, float(squared.mean()))
+
+
+def flagged(model: Autoencoder, pictures: SelectionSet, score: Score, limits: Threshold) -> Found:
+    """Say what a fitted threshold flags."""
+    scorers = [ImageScore(*score).to(_device(model)).eval()]
+    normal, _ = _scores(model, pictures.normal, scorers)
+    shares = [
+        float(limits.is_anomalous(_scores(model, part.images, scorers)[0][0]).mean())
+        for part in pictures.anomalies
+    ]
+    return Found(mean(shares), float(limits.is_anomalous(normal[0]).mean()))
+
+
+def auroc(normal: NDArray[np.float64], anomalous: NDArray[np.float64]) -> float:
+    """Return how often an anomalous picture scores above a normal one, ties counting half."""
+    ranked = np.sort(normal)
+    below = np.searchsorted(ranked, anomalous, "left")
+    below_or_equal = np.searchsorted(ranked, anomalous, "right")
+    return float((below + below_or_equal).mean() / (2 * len(ranked)))
+
+
+def _scores(
+    model: Autoencoder, images: NDArray[np.uint8], scorers: Sequence[nn.Module]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return scores (len(scorers), N) and the mean squared error of each picture (N,)."""
+    device, training = _device(model), model.training
+    size = max(1, min(256, _VALUES_A_BATCH // int(np.prod(images.shape[1:3]))))
+    rows: list[NDArray[np.float64]] = []
+    squared: list[NDArray[np.float64]] = []
+    model.eval()
+    with torch.inference_mode():
+        for start in range(0, len(images), size):
+            x = to_network(torch.from_numpy(images[start : start + size]).to(device))
+            x_hat = model(x).x_hat
+            rows.append(torch.stack([scorer(x, x_hat)[1] for scorer in scorers]).cpu().numpy())
+            squared.append((x - x_hat).square().double().mean((1, 2, 3)).cpu().numpy())
+    model.train(training)
+    return np.concatenate(rows, axis=1), np.concatenate(squared)
+
+
+def _device(model: Autoencoder) -> torch.device:
+    return next(model.parameters()).device

@@ -1,0 +1,449 @@
+"""The search itself: an Optuna study that can be stopped at any moment and goes on."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import shutil
+import tempfile
+import time
+import warnings
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import optuna
+from numpy.typing import NDArray
+
+from residua.errors import (
+    CannotResume,
+    ConfigurationError,
+    OutputError,
+    ResiduaWarning,
+    TooFewImages,
+    TrainingError,
+)
+from residua.fitting import FitOutcome, check_store, fit_network, manifest_of, with_score
+from residua.graph import save_model
+from residua.images.source import ArraySource, ImageSource
+from residua.models import Autoencoder
+from residua.refinement.objective import Measured, SelectionSet, flagged, measure
+from residua.refinement.result import Record, Refinement, Step, changed
+from residua.refinement.space import (
+    Choice,
+    NetworkSpace,
+    Score,
+    SearchSpace,
+    nearest_parameters,
+    networks,
+    suggest,
+)
+from residua.settings import FitSettings
+from residua.training.config import EpochRecord
+from residua.training.feeding import PixelStore, decode_all
+from residua.training.fit import choose_batch_size, choose_epochs
+from residua.writing import write_text
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+SELECTION_FRACTION = 0.1
+"""Share of the trusted pictures that judge the trials, and as large a share that confirms."""
+LEAST_SELECTION = 8
+"""Pictures that either part has at least."""
+RESULT = "refinement.json"
+INITIAL = "initial"
+
+_STUDY = "refinement"
+_DATABASE = "study.db"
+_DECODED = "decoded-"
+_LOOKED_AT = 64
+_RECORD, _WHY, _BASE, _IDENTITY = "record", "why", "base", "identity"
+# Trials that are always let finish, so that there is something to be behind of.
+_STARTUP = 4
+
+
+def refine(
+    source: ImageSource,
+    settings: FitSettings,
+    *,
+    output: Path,
+    folder: Path,
+    trials: int = 20,
+    timeout: float | None = None,
+    storage: str | None = None,
+    space: SearchSpace | None = None,
+    prune: bool = True,
+    console: Console | None = None,
+) -> Refinement:
+    """Search for settings that separate normal pictures from synthetic anomalies, and fit them.
+
+    Parameters
+    ----------
+    source : ImageSource
+        Trusted pictures. A tenth of them judges the trials, another tenth confirms the winner,
+        and neither has a part in the fits; the final fit has all of them.
+    settings : FitSettings
+        What the search begins with, its first trial.
+    output : Path
+        The bundle of the winner, fitted on all pictures.
+    folder : Path
+        For the study, the models of each step and ``refinement.json``.
+    trials : int, default=20
+        Trials in all, those of earlier calls counted in; killed ones are not counted.
+    timeout : float or None, default=None
+        Seconds after which no further trial begins.
+    storage : str or None, default=None
+        SQLAlchemy URL of the study; None: an SQLite file in the folder.
+    space : SearchSpace or None, default=None
+        What may be changed; None: everything.
+    prune : bool, default=True
+        Whether a trial that is behind the median of the others at the same epoch ends early.
+    console : Console or None, default=None
+        Where progress is shown.
+
+    Raises
+    ------
+    TooFewImages
+        Too few pictures to hold some out for the search.
+    CannotResume
+        The study in the folder is of other pictures or settings.
+    OutputError
+        The folder or the study cannot be written.
+    TrainingError
+        Not even the initial settings could be fitted.
+
+    References
+    ----------
+    Akiba et al., "Optuna: a next-generation hyperparameter optimization framework", KDD 2019.
+    Bergstra et al., "Algorithms for hyper-parameter optimization", NIPS 2011 (the sampler).
+    """
+    if trials < 1:
+        raise ConfigurationError(f"trials is {trials}; wanted at least 1")
+    with _decoded(source, settings, folder) as (store, base, shape):
+        search = _Search.over(store, base, shape, folder, space or SearchSpace(), console)
+        study = search.open(storage or f"sqlite:///{folder / _DATABASE}", prune)
+        search.run(study, trials, timeout)
+        refinement = search.conclude(study)
+        write_text(folder / RESULT, refinement.model_dump_json(indent=2) + "\n")
+        if console is not None:
+            console.print(f"fitting {refinement.winner.name!r} on all pictures", highlight=False)
+        final = refinement.winner.record.settings
+        outcome = fit_network(ArraySource(store.pixels), final, console=console)
+        save_model(
+            output, manifest_of(outcome, final, None), outcome.graph, outcome.calibration_scores
+        )
+    return refinement
+
+
+@dataclass(frozen=True)
+class _Search:
+    """What every trial has in common."""
+
+    pixels: NDArray[np.uint8]
+    """The pictures to fit on (N, H, W, C)."""
+    selection: SelectionSet
+    confirmation: SelectionSet
+    base: FitSettings
+    shape: tuple[int, int, int]
+    space: SearchSpace
+    available: Mapping[str, NetworkSpace]
+    scores: list[Score]
+    folder: Path
+    identity: str
+    console: Console | None
+
+    @classmethod
+    def over(
+        cls,
+        store: PixelStore,
+        base: FitSettings,
+        shape: tuple[int, int, int],
+        folder: Path,
+        space: SearchSpace,
+        console: Console | None,
+    ) -> _Search:
+        """Hold the pictures that judge out of the fits."""
+        n = len(store.pixels)
+        held = max(LEAST_SELECTION, round(SELECTION_FRACTION * n))
+        if n - 2 * held < 2 * LEAST_SELECTION:
+            raise TooFewImages(
+                f"{n} pictures are too few to refine on: {2 * held} of them would judge; give at "
+                f"least {4 * LEAST_SELECTION}"
+            )
+        order = np.random.default_rng(base.seed).permutation(n)
+        judge, confirm, fit = np.split(order, [held, 2 * held])
+        facts = {
+            "pictures": store.fingerprint,
+            "settings": base.model_dump(mode="json"),
+            "space": space.model_dump(mode="json"),
+        }
+        digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+        return cls(
+            pixels=store.pixels[np.sort(fit)],
+            selection=SelectionSet.of(store.pixels[np.sort(judge)], base.seed),
+            confirmation=SelectionSet.of(store.pixels[np.sort(confirm)], base.seed + 1),
+            base=base,
+            shape=shape,
+            space=space,
+            available=networks(space, shape),
+            scores=space.scores(),
+            folder=folder,
+            identity=digest,
+            console=console,
+        )
+
+    def open(self, storage: str, prune: bool) -> optuna.Study:
+        """Open the study, or begin it with the initial settings as its first trial."""
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        pruner: optuna.pruners.BasePruner = optuna.pruners.NopPruner()
+        if prune:
+            pruner = optuna.pruners.MedianPruner(
+                n_startup_trials=_STARTUP, n_warmup_steps=self._epochs() // 3
+            )
+        try:
+            study = optuna.create_study(
+                storage=storage,
+                study_name=_STUDY,
+                direction="maximize",
+                pruner=pruner,
+                load_if_exists=True,
+            )
+        except Exception as error:  # the driver's own, of whatever database
+            raise OutputError(f"the study {storage} cannot be opened: {error}") from error
+        found = study.user_attrs.get(_IDENTITY)
+        if found is None:
+            study.set_user_attr(_IDENTITY, self.identity)
+            first = nearest_parameters(self.space, self._base_choice(), self.available)
+            study.enqueue_trial(first, user_attrs={_BASE: True})
+        elif found != self.identity:
+            raise CannotResume(
+                f"the study {storage} is of other pictures, settings or another space; give the "
+                "same again, or choose another folder or storage"
+            )
+        self._redo_killed(study)
+        # Another stream for each call, or a call that goes on would repeat what was drawn.
+        study.sampler = optuna.samplers.TPESampler(seed=self.base.seed + len(study.trials))
+        return study
+
+    def run(self, study: optuna.Study, trials: int, timeout: float | None) -> None:
+        """Run trials until there are as many as wanted."""
+        wanted = trials - len(_counted(study))
+        if wanted <= 0:
+            self._say(f"{trials} trials are done already")
+            return
+        study.optimize(
+            self._objective,
+            n_trials=wanted,
+            timeout=timeout,
+            catch=(ConfigurationError, TrainingError),
+        )
+
+    def conclude(self, study: optuna.Study) -> Refinement:
+        """Return what the trials found."""
+        records = self._records(study)
+        base = next(
+            (t for t in study.trials if t.user_attrs.get(_BASE) and _WHY in t.user_attrs), None
+        )
+        if not records or (base is not None and not _is_base(study, records[0])):
+            why = base.user_attrs[_WHY] if base is not None else "no trial was completed"
+            raise TrainingError(f"the initial settings could not be fitted: {why}")
+        steps: list[Step] = []
+        for record in records:
+            if steps and record.auroc <= steps[-1].record.auroc:
+                continue
+            before = steps[-1].record.choice if steps else record.choice
+            name = INITIAL if not steps else f"improvement {len(steps)}"
+            steps.append(
+                Step(
+                    name=name,
+                    record=record,
+                    changed=changed(before, record.choice),
+                    bundle=_bundle_name(record.number),
+                )
+            )
+        self._tidy({step.bundle for step in steps})
+        states = Counter(trial.state for trial in _counted(study))
+        return Refinement(
+            steps=steps,
+            confirmed={
+                "initial": self._confirmed(steps[0]),
+                "winner": self._confirmed(steps[-1]),
+            },
+            n_selection=len(self.selection.normal),
+            completed=states[optuna.trial.TrialState.COMPLETE],
+            pruned=states[optuna.trial.TrialState.PRUNED],
+            failed=dict(Counter(t.user_attrs[_WHY] for t in study.trials if _WHY in t.user_attrs)),
+            seed=self.base.seed,
+        )
+
+    def _objective(self, trial: optuna.Trial) -> float:
+        is_base = bool(trial.user_attrs.get(_BASE))
+        started = time.perf_counter()
+        try:
+            settings = suggest(trial, self.space, self.base, self.available, self.shape)
+            if is_base:
+                settings = self.base
+            outcome = self._fit(settings, trial)
+        except (ConfigurationError, TrainingError) as error:
+            trial.set_user_attr(_WHY, " ".join(str(error).split()))
+            self._say(f"trial {trial.number}: failed: {error}")
+            raise
+        seconds = time.perf_counter() - started
+        # The initial settings stand as they are; every other network takes the score that suits.
+        tried = [(settings.error_map, settings.reduction)] if is_base else self.scores
+        found = measure(outcome.graph.model, self.selection, tried)
+        record, outcome = self._judged(trial.number, settings, outcome, found, seconds)
+        if record.auroc > max((r.auroc for r in self._records(trial.study)), default=-1.0):
+            manifest = manifest_of(outcome, record.settings, None)
+            path = self.folder / _bundle_name(trial.number)
+            save_model(path, manifest, outcome.graph, outcome.calibration_scores)
+        trial.set_user_attr(_RECORD, record.model_dump_json())
+        self._say(
+            f"trial {trial.number}: AUROC {record.auroc:.4f} on synthetic anomalies, error "
+            f"{record.normal_mse:.5f}, {seconds:.0f} s: {_in_words(record.choice)}"
+        )
+        return record.auroc
+
+    def _fit(self, settings: FitSettings, trial: optuna.Trial) -> FitOutcome:
+        few = self.selection.part(_LOOKED_AT)
+        looked = [(settings.error_map, settings.reduction)]
+        # A network that learns nothing has a bad score, which is all that the search need know.
+        tolerant = settings.model_copy(update={"on_failed_fit": "warn"})
+        latest = 0
+
+        def watch(epoch: EpochRecord, model: Autoencoder) -> None:
+            nonlocal latest
+            if epoch.epoch <= latest:  # of a second training, from another seed
+                return
+            latest = epoch.epoch
+            trial.report(measure(model, few, looked).evaluations[0].auroc, epoch.epoch)
+            if trial.number and trial.should_prune():
+                self._say(f"trial {trial.number}: ended after epoch {epoch.epoch}, being behind")
+                raise optuna.TrialPruned
+
+        with warnings.catch_warnings():
+            # Of each trial: few pictures, worse than PCA. The final fit says what still holds.
+            warnings.simplefilter("ignore", ResiduaWarning)
+            return fit_network(ArraySource(self.pixels), tolerant, on_epoch=watch)
+
+    def _judged(
+        self,
+        number: int,
+        settings: FitSettings,
+        outcome: FitOutcome,
+        found: Measured,
+        seconds: float,
+    ) -> tuple[Record, FitOutcome]:
+        best = max(found.evaluations, key=lambda evaluation: evaluation.auroc)
+        error_map, reduction = best.score
+        settings = settings.model_copy(update={"error_map": error_map, "reduction": reduction})
+        outcome = with_score(outcome, settings, self.pixels)
+        shares = flagged(outcome.graph.model, self.selection, best.score, outcome.threshold)
+        record = Record(
+            number=number,
+            settings=settings,
+            choice=Choice.of(settings, self.shape),
+            auroc=best.auroc,
+            per_kind=best.per_kind,
+            normal_mse=found.normal_mse,
+            found=shares.anomalous,
+            false_positive_rate=shares.normal,
+            fit_seconds=seconds,
+        )
+        return record, outcome
+
+    def _confirmed(self, step: Step) -> float:
+        from residua.bundle import open_bundle
+        from residua.graph import load_graph
+
+        graph = load_graph(open_bundle(self.folder / step.bundle))
+        score = (step.record.settings.error_map, step.record.settings.reduction)
+        return measure(graph.model, self.confirmation, [score]).evaluations[0].auroc
+
+    def _records(self, study: optuna.Study) -> list[Record]:
+        """Return the completed trials in their order, the initial one first."""
+        done = [trial for trial in study.trials if _RECORD in trial.user_attrs]
+        done.sort(key=lambda trial: (not trial.user_attrs.get(_BASE), trial.number))
+        return [Record.model_validate_json(trial.user_attrs[_RECORD]) for trial in done]
+
+    def _epochs(self) -> int:
+        n = len(self.pixels)
+        return self.base.epochs or choose_epochs(n, self.base.batch_size or choose_batch_size(n))
+
+    def _base_choice(self) -> Choice:
+        return Choice.of(self.base, self.shape)
+
+    def _redo_killed(self, study: optuna.Study) -> None:
+        """End the trials of a call that was killed, and queue their settings again."""
+        for trial in study.get_trials(states=(optuna.trial.TrialState.RUNNING,)):
+            attributes = {_BASE: True} if trial.user_attrs.get(_BASE) else None
+            study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
+            study.enqueue_trial(trial.params, user_attrs=attributes)
+
+    def _tidy(self, kept: set[str]) -> None:
+        """Delete the models that were best for a while in a call that was killed."""
+        for path in self.folder.glob(_bundle_name("*")):
+            if path.name not in kept:
+                shutil.rmtree(path)
+
+    def _say(self, text: str) -> None:
+        if self.console is not None:
+            self.console.print(text, highlight=False, markup=False)
+
+
+@contextlib.contextmanager
+def _decoded(
+    source: ImageSource, settings: FitSettings, folder: Path
+) -> Iterator[tuple[PixelStore, FitSettings, tuple[int, int, int]]]:
+    """Decode the pictures once, for all trials; the settings get the size that they have then."""
+    spec = source.suggest_spec(
+        size=settings.image_size,
+        channels=settings.channels,
+        resize=settings.resize,
+        value_range=None if settings.value_range == "data" else settings.value_range,
+        background=settings.background,
+    )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for left in folder.glob(f"{_DECODED}*"):  # by a call that was killed
+            shutil.rmtree(left)
+        room = tempfile.mkdtemp(prefix=_DECODED, dir=folder)
+    except OSError as error:
+        raise OutputError(f"the folder {folder} cannot be written: {error.strerror}") from error
+    try:
+        store = decode_all(source, spec, cache=Path(room))
+        check_store(store)
+        base = settings.model_copy(
+            update={
+                "image_size": (spec.height, spec.width),
+                "channels": spec.channels,
+                "value_range": spec.value_range,
+            }
+        )
+        yield store, base, spec.shape
+    finally:
+        shutil.rmtree(room, ignore_errors=True)
+
+
+def _counted(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
+    """Return the trials that were ended by themselves, and not by a kill."""
+    ended = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED)
+    return [trial for trial in study.trials if trial.state in ended or _WHY in trial.user_attrs]
+
+
+def _is_base(study: optuna.Study, record: Record) -> bool:
+    return bool(study.trials[record.number].user_attrs.get(_BASE))
+
+
+def _bundle_name(number: int | str) -> str:
+    return f"trial-{number}.residua"
+
+
+def _in_words(choice: Choice) -> str:
+    values: dict[str, Any] = choice.model_dump(exclude_none=True)
+    return ", ".join(f"{name} {value}" for name, value in values.items())

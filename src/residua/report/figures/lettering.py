@@ -45,10 +45,16 @@ def _letters() -> frozenset[int]:
 
 
 def shortened(text: object, width: float, size: float = SMALL_SIZE, weight: str = "normal") -> str:
-    """Return the text, or as much of its beginning as fits ``width`` inches, with an ellipsis."""
+    """Return the text, or as much of its beginning as fits ``width`` inches, with an ellipsis.
+
+    Of a path with folders the last name is kept, since the beginnings of many are the same.
+    """
     line = printable(text)
     if text_width(line, size, weight) <= width:
         return line
+    tail = "…/" + line.rpartition("/")[2]
+    if "/" in line and text_width(tail, size, weight) <= width:
+        return tail
     fits, too_long = 0, len(line)
     while too_long - fits > 1:
         middle = (fits + too_long) // 2

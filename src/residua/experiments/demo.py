@@ -39,7 +39,7 @@ def run_demo(folder: Path, *, seed: int = 0, console: Console) -> dict[str, floa
     Parameters
     ----------
     folder : Path
-        Gets ``surfaces.residua``, ``scores.csv`` and ``surfaces.png``.
+        Gets ``surfaces.residua``, ``scores.csv``, ``surfaces.png`` and ``report.html``.
     seed : int
         Seed of the pictures and of the weights.
     console : Console
@@ -52,10 +52,14 @@ def run_demo(folder: Path, *, seed: int = 0, console: Console) -> dict[str, floa
     """
     # Everything that may be missing is imported before the long part begins.
     try:
+        import jinja2  # noqa: F401
         import matplotlib.figure  # noqa: F401
-        from sklearn.metrics import roc_auc_score
 
+        from residua.advice.advise import advise
         from residua.detector import AutoencoderDetector
+        from residua.evaluation.evaluate import evaluate
+        from residua.evaluation.scored import score_source
+        from residua.report.page.write import write_report
     except ModuleNotFoundError as error:
         raise MissingExtra.of(error.name or "an import", "all") from error
 
@@ -76,26 +80,36 @@ def run_demo(folder: Path, *, seed: int = 0, console: Console) -> dict[str, floa
     with verdict_file(folder / "scores.csv") as write:
         for verdict in verdicts:
             write(verdict)
-    maps = detector.error_maps(test)
     defective = np.array([verdict.label != "good" for verdict in verdicts])
+    scored = score_source(detector, test).with_truth(defective)
+    evaluation = evaluate(
+        scored, model=detector, model_name="surfaces.residua", data_name="unseen surfaces"
+    )
     figures = {
-        "auroc": float(roc_auc_score(defective, [verdict.score for verdict in verdicts])),
-        "pixel_auroc": float(roc_auc_score(_masks(test, maps).ravel(), maps.ravel())),
+        "auroc": evaluation.ranking["auroc"].value,
+        "pixel_auroc": evaluation.pixels["pixel_auroc"].value,
     }
     console.print(_table(verdicts, figures))
-    picture = _draw(folder / "surfaces.png", detector, test, verdicts, maps)
-    for what, path in (("model", model), ("scores", folder / "scores.csv"), ("picture", picture)):
-        console.print(f"{what}: [bold]{path}[/]")
+    picture = _draw(folder / "surfaces.png", detector, test, verdicts)
+    training = load_dataset("surfaces", "train", n=N_TRAIN, seed=seed)
+    report = write_report(
+        folder / "report.html",
+        title="Generated surfaces, sound and defective",
+        model=model,
+        scored=scored,
+        evaluation=evaluation,
+        findings=advise(detector, scored, training=training),
+        training=training,
+    )
+    written = {
+        "model": model,
+        "scores": folder / "scores.csv",
+        "picture": picture,
+        "report": report,
+    }
+    for what, path in written.items():
+        console.print(f"{what}: [bold]{path}[/]", soft_wrap=True)
     return figures
-
-
-def _masks(test: ImageSource, maps: NDArray[np.float32]) -> NDArray[np.bool_]:
-    masks = np.zeros(maps.shape, bool)
-    for index in range(len(test)):
-        mask = test.mask(index)
-        if mask is not None:
-            masks[index] = mask
-    return masks
 
 
 def _table(verdicts: list[Verdict], figures: dict[str, float]) -> Table:
@@ -123,7 +137,6 @@ def _draw(
     detector: AutoencoderDetector,
     test: ImageSource,
     verdicts: list[Verdict],
-    maps: NDArray[np.float32],
 ) -> Path:
     """Draw original, reconstruction and error map of the worst of each kind, and of the best."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -132,7 +145,8 @@ def _draw(
     shown = _worst_and_best(verdicts)
     images = _pictures(test, detector.input_spec_, shown)
     rebuilt = detector.reconstruct(test.take(shown))
-    ceiling = float(np.quantile(maps, 0.999))
+    maps = detector.error_maps(test.take(shown))
+    ceiling = detector.manifest_.map_ceiling
 
     figure = Figure(figsize=(1.55 * len(shown), 5.6), layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
@@ -142,7 +156,7 @@ def _draw(
         panels: tuple[Any, ...] = (
             images[column],
             np.rint(255 * rebuilt[column]).astype(np.uint8),
-            colourise(maps[index], ceiling),
+            colourise(maps[column], ceiling),
         )
         for row, panel in enumerate(panels):
             axis = axes[row, column]

@@ -131,3 +131,13 @@ def test_a_draw_is_seeded_sorted_and_without_repeats() -> None:
     assert len(draw(np.arange(100), None, 0)) == len(draw(np.arange(100), 200, 0)) == 100
     with pytest.raises(ConfigurationError, match="at least 1"):
         draw(np.arange(100), 0, 0)
+
+
+def test_a_picture_that_is_trained_on_is_not_tested(tmp_path: Path) -> None:
+    data = written(tmp_path / "data", train=12, good=9, bad=5)
+    protocol = lay_out(data / "train", data, anomalous=["bad"])
+    assert counts(protocol) == (12, 9, 5)
+    assert no_test_picture_is_trained_on(protocol)
+    assert "12 test pictures that train are left out" in protocol.words
+    with pytest.raises(BadLabels, match="not one is normal"):
+        lay_out(data / "good", written(tmp_path / "other", bad=3), anomalous=["bad"])

@@ -14,7 +14,7 @@ from residua import AutoencoderDetector, evaluate_model, load_dataset
 from residua.errors import BadLabels, NoReadableImage, ResiduaWarning
 from residua.evaluation.evaluate import Evaluation, evaluate
 from residua.evaluation.rebuilding import structural_similarity
-from residua.evaluation.scored import ScoredSet, fit_mask, score_source, view
+from residua.evaluation.scored import ScoredSet, fit_mask, name_of, score_source, view
 from residua.evaluation.tables import as_html, headline, tables_of
 from residua.images.preprocess import InputSpec
 from residua.images.source import ArraySource, as_source
@@ -124,6 +124,22 @@ def test_classes_that_are_missing_are_refused(
         evaluate_model(detector, ArraySource(blobs[:5], labels=labels), **named)
 
 
+def test_a_class_that_does_not_exist_is_refused_before_anything_is_scored(
+    detector: AutoencoderDetector, mixed: ArraySource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import residua.evaluation.evaluate as module
+
+    monkeypatch.setattr(module, "score_source", lambda *_: pytest.fail("scored"))
+    with pytest.raises(BadLabels):
+        evaluate_model(detector, mixed, normal=["blop"])
+
+
+def test_names_are_printable_and_lists_are_counted() -> None:
+    assert name_of("a/part\udcff.residua").isprintable()
+    assert name_of(["a.png", "b.png"]) == "2 files"
+    assert name_of("some/folder/") == "folder"
+
+
 def test_without_truth_only_what_needs_none_is_measured(
     detector: AutoencoderDetector, mixed: ArraySource
 ) -> None:
@@ -162,6 +178,18 @@ def test_masks_give_pixel_figures(surfaces_scored: ScoredSet) -> None:
     found = evaluate(surfaces_scored.with_truth(truth), n_resamples=100)
     assert set(found.pixels) == {"pixel_auroc", "aupro", "pixel_best_f1"}
     assert "pixel figures" not in found.unavailable
+
+
+def test_an_anomalous_picture_without_a_mask_is_not_counted_as_sound(
+    surfaces_scored: ScoredSet,
+) -> None:
+    truth = np.array([label != "good" for label in surfaces_scored.labels or ()])
+    first_sound = int(np.flatnonzero(~truth)[0])
+    truth[first_sound] = True
+    named = surfaces_scored.with_truth(truth)
+    assert named.pixels is not None
+    assert len(named.pixels) == len(truth) - 1
+    assert [failure.index for failure in named.unusable_masks] == [first_sound]
 
 
 def test_the_rows_follow_the_source_past_unreadable_files(

@@ -12,8 +12,8 @@ from residua.evaluation.pixels import PixelTally, _bins
 
 def tally_of(maps: np.ndarray, masks: np.ndarray) -> PixelTally:
     tally = PixelTally()
-    for error_map, mask in zip(maps, masks, strict=True):
-        tally.add(error_map, mask if mask.any() else None)
+    for picture, (error_map, mask) in enumerate(zip(maps, masks, strict=True)):
+        tally.add(error_map, mask if mask.any() else None, picture=picture)
     return tally
 
 
@@ -69,8 +69,18 @@ def test_regions_that_touch_at_a_corner_are_one() -> None:
     mask = np.zeros((6, 6), bool)
     mask[1, 1] = mask[2, 2] = mask[5, 5] = True
     tally = PixelTally()
-    tally.add(np.ones((6, 6), np.float32), mask)
-    assert tally.n_regions == 2
+    tally.add(np.ones((6, 6), np.float32), mask, picture=0)
+    assert len(tally._regions) == 2
+
+
+def test_pictures_can_be_left_out(noisy: tuple[np.ndarray, np.ndarray]) -> None:
+    maps, masks = noisy
+    tally = tally_of(maps, masks)
+    assert tally.unmarked([2, 7, 9, 99]) == [7, 9]
+    others = [i for i in range(12) if i != 7]
+    without = tally.without({7})
+    assert len(without) == 11
+    assert without.metrics() == tally_of(maps[others], masks[others]).metrics()
 
 
 def test_the_interval_rests_on_pictures_and_not_on_pixels() -> None:

@@ -49,8 +49,11 @@ def test_none_flagged_of_twenty_is_not_certainty() -> None:
 @pytest.mark.parametrize(
     ("counts", "missing"),
     [
-        ((0, 0, 3, 7), {"precision", "recall", "f1", "balanced_accuracy"}),
-        ((3, 7, 0, 0), {"balanced_accuracy", "false_positive_rate"}),
+        ((0, 0, 3, 7), {"precision", "recall", "f1", "accuracy", "balanced_accuracy"}),
+        (
+            (3, 7, 0, 0),
+            {"precision", "f1", "accuracy", "balanced_accuracy", "false_positive_rate"},
+        ),
         ((0, 4, 0, 6), {"precision"}),
     ],
 )

@@ -9,7 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 import residua.images.datasets as datasets
-from residua.errors import UnknownName
+from residua import AutoencoderDetector
+from residua.errors import ConfigurationError, TrainingError, UnknownName
 from residua.experiments import EXPERIMENTS, mnist_fashion, run_experiment
 from residua.experiments.mnist_fashion import EXPERIMENT
 from residua.images.source import ArraySource
@@ -103,6 +104,42 @@ def test_each_run_leaves_its_model_and_its_figures(
     (kept,) = (tmp_path / "mnist-fashion").glob("conv-*")
     assert (kept / "model.residua" / "model.onnx").exists()
     assert json.loads((kept / "result.json").read_text())["recipe"] == "conv"
+
+
+def test_a_fit_that_was_stopped_is_not_kept_as_the_protocol(
+    small_data: list[tuple[str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = AutoencoderDetector.fit
+
+    def stopped(self: AutoencoderDetector, X: Any, y: Any = None) -> AutoencoderDetector:
+        original(self, X, y).interrupted_ = True
+        return self
+
+    with monkeypatch.context() as patch:
+        patch.setattr(AutoencoderDetector, "fit", stopped)
+        with pytest.raises(TrainingError, match="ended by Ctrl-C"):
+            run(tmp_path, recipes=["conv"])
+    assert not list((tmp_path / "mnist-fashion").glob("*/result.json"))
+    assert run(tmp_path, recipes=["conv"]).runs
+
+
+def test_a_backbone_is_refused_where_none_is_measured(
+    small_data: list[tuple[str, str]], tmp_path: Path
+) -> None:
+    (tmp_path / "backbone.onnx").write_bytes(b"")
+    with pytest.raises(ConfigurationError, match="measures no backbone"):
+        run(tmp_path, recipes=["conv"], backbone=tmp_path / "backbone.onnx")
+
+
+def test_the_report_has_claims_figures_and_the_command(
+    small_data: list[tuple[str, str]], tmp_path: Path
+) -> None:
+    run(tmp_path, page=True)
+    page = (tmp_path / "mnist-fashion" / "report.html").read_text()
+    for said in ("Claimed beside measured", "0.2707 and -0.0113", "residua reproduce", "isolation"):
+        assert said.lower() in page.lower(), said
+    written = {path.name for path in (tmp_path / "mnist-fashion" / "report").iterdir()}
+    assert {"claims.csv", "errors-conv.svg", "other-methods.svg", "evaluation.json"} <= written
 
 
 def test_the_tables_show_mean_and_spread_over_seeds(

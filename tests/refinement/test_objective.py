@@ -2,23 +2,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from numpy.typing import NDArray
-from sklearn.metrics import roc_auc_score
 
 from residua import AutoencoderDetector
 from residua.refinement.objective import SelectionSet, auroc, flagged, measure
 
-few = st.lists(st.integers(0, 5), min_size=1, max_size=20)
 
-
-@given(few, few)
-@settings(max_examples=60, deadline=None)
-def test_auroc_is_scikit_learns(normal: list[int], anomalous: list[int]) -> None:
-    truth = np.repeat([0, 1], [len(normal), len(anomalous)])
-    own = auroc(np.array(normal, float), np.array(anomalous, float))
-    assert own == pytest.approx(roc_auc_score(truth, normal + anomalous))
+def test_auroc_counts_pairs_in_the_right_order() -> None:
+    assert auroc(np.array([1.0, 2]), np.array([3.0, 2])) == (2 + 1.5) / 4
 
 
 @pytest.fixture(scope="module")

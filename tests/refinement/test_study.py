@@ -65,7 +65,7 @@ def found(blobs: NDArray[np.uint8], room: Path) -> Refinement:
 
 def trials_of(room: Path) -> list[optuna.trial.FrozenTrial]:
     study = optuna.load_study(
-        study_name="refinement", storage=f"sqlite:///{room / 'study' / 'study.db'}"
+        study_name="refinement-study", storage=f"sqlite:///{room / 'study' / 'study.db'}"
     )
     return study.trials
 
@@ -176,14 +176,34 @@ def test_a_choice_that_is_refused_is_a_failed_trial_with_its_reason(
 def test_initial_settings_that_fail_end_it(
     blobs: NDArray[np.uint8], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import residua.refinement.study as study
+    import residua.refinement.judge as judge
 
     def refused(*_: Any, **__: Any) -> Any:
         raise TrainingError("no")
 
-    monkeypatch.setattr(study, "fit_network", refused)
+    monkeypatch.setattr(judge, "fit_network", refused)
     with pytest.raises(TrainingError, match="initial settings could not be fitted: no"):
         run(blobs[:64], tmp_path, trials=1)
+
+
+def test_ctrl_c_ends_the_search_and_keeps_what_is_done(
+    blobs: NDArray[np.uint8], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import residua.refinement.judge as judge
+
+    original, calls = judge.fit_network, []
+
+    def interrupted(*arguments: Any, **options: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return original(*arguments, **options)
+
+    monkeypatch.setattr(judge, "fit_network", interrupted)
+    found = run(blobs[:64], tmp_path, trials=5)
+    assert found.completed == 2
+    assert (tmp_path / "best.residua").exists()
+    assert run(blobs[:64], tmp_path, trials=3).completed == 3
 
 
 @pytest.mark.parametrize(

@@ -164,6 +164,22 @@ def _of_other_rule(study: Study, rule: ThresholdRule) -> Finding:
     )
 
 
+def _all_flagged(study: Study) -> Finding:
+    """Return the finding where hardly a picture is left within the limits."""
+    share = float(study.flagged.mean())
+    return Finding(
+        check=DRIFT_CHECK,
+        severity="warning",
+        title=f"{percent(share)} of the pictures are flagged: these are not such as the model was "
+        "fitted on.",
+        evidence=f"{int(study.flagged.sum()):,} of {len(study.flagged):,} pictures lie outside "
+        "the limits.",
+        action="Look for what changed since the fit (camera, light, cropping, file format), and "
+        "fit again with trusted pictures from where these come from.",
+        numbers={"flagged_share": share},
+    )
+
+
 def drift(study: Study) -> Finding:
     """Compare the scores of the normal pictures here with those of the calibration pictures.
 
@@ -175,6 +191,8 @@ def drift(study: Study) -> Finding:
     if study.truth is None:
         before = before[~scored.threshold.is_anomalous(before)]
     name = f"{study.normal_name} pictures"
+    if study.truth is None and len(here) < _FEWEST <= int(study.flagged.sum()):
+        return _all_flagged(study)
     if len(here) < _FEWEST or len(before) < _FEWEST:
         return Finding.not_made(
             DRIFT_CHECK,

@@ -221,8 +221,15 @@ def _verdict(
             "Whatever tells them apart, the model does not see it: try larger pictures, colour, "
             "another --error-map or a smaller --latent-dim.",
         )
-    if gain.low > 0 or alone < _TELLS:
+    if gain.low > 0:
         return None
+    if alone < _TELLS:
+        return _Verdict(
+            "advice",
+            "Neither the model nor any simple figure tells these pictures apart well: "
+            f"{area(own.value)} with the model, {area(alone)} with the {name}.",
+            "Try larger pictures, colour, another --error-map or a smaller --latent-dim.",
+        )
     if gain.value > _EVEN:
         return _Verdict(
             "advice",

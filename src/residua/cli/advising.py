@@ -54,19 +54,20 @@ def advise(
     be checked.
     """
     from residua.advice.advise import advise as run
+    from residua.evaluation.evaluate import with_named_truth
     from residua.evaluation.scored import score_source, scorer_of
     from residua.evaluation.truth import truth_of
     from residua.images.resolve import resolve_source
 
     scorer = scorer_of(bundle, threads=threads)
-    source = resolve_source(pictures(data), prefer="test")
+    named = pictures(data)
+    source = resolve_source(named, prefer="test")
     training = None if train is None else resolve_source(train, prefer="train")
     if normal or anomalous:
         # Before the work: a class that does not exist is refused at once.
         truth_of(source.labels, normal=normal, anomalous=anomalous)
     scored = score_source(scorer, source, workers=threads)
-    if normal or anomalous:
-        scored = scored.with_truth(truth_of(scored.labels, normal=normal, anomalous=anomalous))
+    scored = with_named_truth(scored, named, normal, anomalous)
     findings = run(scorer, scored, training=training, seed=seed, console=console())
     if as_json:
         rows = [finding.model_dump() for finding in findings]

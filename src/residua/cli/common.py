@@ -44,6 +44,16 @@ def pictures(data: list[str]) -> str | list[str]:
     return data
 
 
+def parse_seeds(text: str) -> list[int]:
+    """Read whole numbers with commas between."""
+    try:
+        return [int(seed) for seed in text.split(",")]
+    except ValueError as error:
+        raise ConfigurationError(
+            f"seeds are {text!r}; write whole numbers such as 0,1,2"
+        ) from error
+
+
 def parse_size(text: str | None) -> int | tuple[int, int] | None:
     """Read a side, or HEIGHTxWIDTH, in pixels."""
     if text is None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from residua.cli.common import AsJson, app, console, parse_size, print_table
+from residua.cli.common import AsJson, app, console, parse_seeds, parse_size, print_table
 from residua.errors import ConfigurationError
 
 
@@ -74,12 +74,6 @@ def compare(
             "TRAIN and TEST are both wanted, such as: residua compare good/ incoming/ "
             "--anomalous bad; or --list alone"
         )
-    try:
-        numbers = [int(seed) for seed in seeds.split(",")]
-    except ValueError as error:
-        raise ConfigurationError(
-            f"seeds are {seeds!r}; write whole numbers such as 0,1,2"
-        ) from error
     from residua.comparison.compare import compare as run
 
     found = run(
@@ -89,7 +83,7 @@ def compare(
         backbone=backbone,
         normal=normal,
         anomalous=anomalous,
-        seeds=numbers,
+        seeds=parse_seeds(seeds),
         image_size=parse_size(size),
         epochs=epochs,
         n_train=n_train,

@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from residua.cli.common import AsJson, app, console, print_table
-from residua.errors import ConfigurationError
+from residua.cli.common import AsJson, app, console, parse_seeds, print_table
 
 
 @app.command(epilog="Example: residua demo --out demo-output")
@@ -52,15 +51,9 @@ def reproduce(
     """Run an experiment of the source reports: claimed beside measured, and an HTML report."""
     from residua.experiments import run_experiment
 
-    try:
-        numbers = [int(seed) for seed in seeds.split(",")]
-    except ValueError as error:
-        raise ConfigurationError(
-            f"seeds are {seeds!r}; write whole numbers such as 0,1,2"
-        ) from error
     report = run_experiment(
         experiment,
-        seeds=numbers,
+        seeds=parse_seeds(seeds),
         recipes=recipe,
         epochs=epochs,
         quick=quick,

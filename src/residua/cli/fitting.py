@@ -22,7 +22,7 @@ def fit(
     output: Annotated[
         Path, typer.Option("--output", "-o", help="The model to write, a folder NAME.residua.")
     ],
-    model: Annotated[str, typer.Option(help="Network: conv or seed-mnist.")] = "conv",
+    model: Annotated[str, typer.Option(help="Network: conv, seed-mnist or seed-caltech.")] = "conv",
     latent_dim: Annotated[
         int | None, typer.Option(help="Numbers in the code. [default: by the picture's size]")
     ] = None,

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from residua.cli.common import AsJson, app, console, escape, parse_size, pictures, print_table, say
-from residua.errors import OutputError
+from residua.errors import ConfigurationError, OutputError
 
 
 @app.command(epilog="Example: residua refine good/ -o best.residua --trials 30")
@@ -78,6 +78,7 @@ def refine(
     """
     from residua import AutoencoderDetector
     from residua.bundle import check_writable
+    from residua.evaluation.truth import default_truth, truth_of
     from residua.images.resolve import resolve_source
     from residua.refinement.space import SearchSpace
     from residua.refinement.study import refine as run
@@ -87,6 +88,13 @@ def refine(
     check_writable(output)
     if output.exists() and not force:
         raise OutputError(f"{output} exists; choose another name, or replace it with --force")
+    if test is None and (normal or anomalous):
+        raise ConfigurationError("--normal and --anomalous name classes of --test; give that too")
+    if test is not None:
+        # Before the search: a class that does not exist is refused at once.
+        labelled = resolve_source(test, prefer="test")
+        if normal or anomalous or default_truth(test, labelled.labels) is None:
+            truth_of(labelled.labels, normal=normal, anomalous=anomalous)
     folder = folder or output.with_suffix(".refinement")
     source = resolve_source(pictures(data), prefer="train")
     detector = AutoencoderDetector(
@@ -110,10 +118,10 @@ def refine(
     )
     if test is not None:
         found = measure_steps(found, folder, test, normal=normal, anomalous=anomalous)
-    figures = draw_refinement(found, folder, source)
     if as_json:
         typer.echo(found.model_dump_json(indent=2))
     else:
         print_table(found.table())
+    figures = draw_refinement(found, folder, source)
     for path in (*figures, output):
         say(f"written: {escape(str(path))}")

@@ -76,9 +76,9 @@ def report(
     with _Watched(scorer, len(source)) as watched:
         scored = score_source(watched, source, workers=threads)
     scored = with_named_truth(scored, named, normal, anomalous)
-    what = name_of(named) if isinstance(named, str) else f"{len(named):,} files"
+    what, name = name_of(named), name_of(bundle)
     with console().status("evaluation"):
-        found = evaluate(scored, model=scorer, model_name=bundle.name, data_name=what)
+        found = evaluate(scored, model=scorer, model_name=name, data_name=what)
     findings = []
     if not no_advice:
         from residua.advice.advise import advise
@@ -90,7 +90,7 @@ def report(
     with console().status("figures and page"):
         written = write_report(
             output,
-            title=title or f"{bundle.name.removesuffix('.residua')} on {what}",
+            title=title or f"{name.removesuffix('.residua')} on {what}",
             model=scorer,
             scored=scored,
             evaluation=found,

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from residua.errors import BadLabels, ConfigurationError, TooFewImages
-from residua.evaluation.truth import truth_of
+from residua.evaluation.truth import GOOD, truth_of
 from residua.images.datasets import DATASETS, Dataset
 from residua.images.folder import is_mvtec
 from residua.images.resolve import resolve_source
@@ -18,7 +18,6 @@ from residua.images.source import ImageSource
 
 TRAINING_SHARE = 0.7
 """Of trusted pictures, where no test part is published."""
-_SOUND = "good"  # the name of sound pictures in the MVTec AD layout
 
 
 class Tested(NamedTuple):
@@ -110,12 +109,15 @@ def _two_data_sets(
 ) -> Protocol:
     tested = resolve_source(test, prefer="test")
     if not normal and not anomalous and _has_sound_class(test, tested):
-        normal = [_SOUND]
+        normal = [GOOD]
     if normal or anomalous:
         truth = truth_of(tested.labels, normal=normal, anomalous=anomalous)
         trusted = _trusted(resolve_source(train, prefer="train"), normal, anomalous)
         words = f"trusted training pictures; {_kinds(normal, anomalous)}"
-        return Protocol(trusted, [Tested(tested, truth)], words)
+        unseen = _unseen(tested, trusted)
+        if len(unseen) < len(tested):
+            words += f"; {len(tested) - len(unseen):,} test pictures that train are left out"
+        return Protocol(trusted, [Tested(tested.take(unseen), truth[unseen])], words)
     source = resolve_source(train, prefer="train")
     _refuse_shared_classes(train, source, test, tested)
     ours, theirs = _named(train, "the training data"), _named(test, "the test data")
@@ -133,6 +135,17 @@ def _two_data_sets(
     )
     normal_side = Tested(source.take(held_out), np.zeros(len(held_out), bool))
     return Protocol(source.take(kept), [normal_side, Tested(tested, every)], words)
+
+
+def _unseen(tested: ImageSource, trusted: ImageSource) -> NDArray[np.int64]:
+    """Return the test pictures whose files are not among those trained on."""
+    ours, theirs = trusted.paths, tested.paths
+    if ours is None or theirs is None:
+        return np.arange(len(tested), dtype=np.int64)
+    known = {os.path.realpath(path) for path in ours}
+    return np.array(
+        [i for i, path in enumerate(theirs) if os.path.realpath(path) not in known], np.int64
+    )
 
 
 def _trusted(
@@ -205,12 +218,12 @@ def _known_classes(data: Any) -> tuple[list[str] | None, list[str] | None]:
     if (dataset := _dataset(data)) is not None:
         return None, list(dataset.anomalous) or None
     if isinstance(data, str | os.PathLike) and is_mvtec(os.fspath(data)):
-        return [_SOUND], None
+        return [GOOD], None
     return None, None
 
 
 def _has_sound_class(data: Any, source: ImageSource) -> bool:
-    return _dataset(data) is None and source.labels is not None and _SOUND in set(source.labels)
+    return _dataset(data) is None and source.labels is not None and GOOD in set(source.labels)
 
 
 def _kinds(normal: Sequence[str] | None, anomalous: Sequence[str] | None) -> str:

@@ -118,9 +118,11 @@ def evaluate_model(
     >>> from residua import evaluate_model
     >>> evaluate_model("part.residua", "incoming/", normal=["good"])  # doctest: +SKIP
     """
-    scored = with_named_truth(
-        score_source(model, resolve_source(data, prefer="test")), data, normal, anomalous
-    )
+    source = resolve_source(data, prefer="test")
+    if normal or anomalous:
+        # Before the work: a class that does not exist is refused at once.
+        truth_of(source.labels, normal=normal, anomalous=anomalous)
+    scored = with_named_truth(score_source(model, source), data, normal, anomalous)
     if scored.anomalous is None:
         raise BadLabels(
             "it is not known which pictures are anomalous; name the normal or the anomalous "
@@ -149,10 +151,12 @@ def with_named_truth(
     BadLabels
         A class that is named does not exist, or there are none.
     """
+    # Of all pictures, since the only one of a class may be unreadable.
+    labels = scored.source.labels
     if normal or anomalous:
-        return scored.with_truth(truth_of(scored.labels, normal=normal, anomalous=anomalous))
-    known = default_truth(data, scored.labels)
-    return scored if known is None else scored.with_truth(known)
+        return scored.with_truth(truth_of(labels, normal=normal, anomalous=anomalous)[scored.index])
+    known = default_truth(data, labels)
+    return scored if known is None else scored.with_truth(known[scored.index])
 
 
 def evaluate(

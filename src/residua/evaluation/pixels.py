@@ -7,6 +7,7 @@ the pixels of one picture are not independent.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -27,15 +28,19 @@ METRICS = ("pixel_auroc", "aupro", "pixel_best_f1")
 class PixelTally:
     """Counts of error values on sound and on defective pixels."""
 
+    _pictures: list[int] = field(default_factory=list)
     _sound: list[NDArray[np.uint32]] = field(default_factory=list)
     _defective: list[NDArray[np.uint32]] = field(default_factory=list)
     _regions: list[NDArray[np.float64]] = field(default_factory=list)
     _region_owner: list[int] = field(default_factory=list)
 
-    def add(self, error_map: NDArray[np.float32], mask: NDArray[np.bool_] | None) -> None:
+    def add(
+        self, error_map: NDArray[np.float32], mask: NDArray[np.bool_] | None, *, picture: int
+    ) -> None:
         """Count one picture's map (H, W) with its mask (H, W); None: all of it is sound."""
         from scipy.ndimage import label
 
+        self._pictures.append(picture)
         bins = _bins(error_map)
         if mask is None or not mask.any():
             self._sound.append(_counts(bins.ravel()))
@@ -53,10 +58,23 @@ class PixelTally:
     def __len__(self) -> int:
         return len(self._sound)
 
-    @property
-    def n_regions(self) -> int:
-        """Connected defective regions, pixels that touch at a corner together."""
-        return len(self._regions)
+    def unmarked(self, pictures: Iterable[int]) -> list[int]:
+        """Return those of some pictures in which no mask marks a defect."""
+        marked = {self._pictures[owner] for owner in self._region_owner}
+        counted = set(self._pictures)
+        return [picture for picture in pictures if picture in counted and picture not in marked]
+
+    def without(self, pictures: Collection[int]) -> PixelTally:
+        """Return the counts of the other pictures; none of those left out may have a defect."""
+        kept = [i for i, picture in enumerate(self._pictures) if picture not in pictures]
+        place = {old: new for new, old in enumerate(kept)}
+        return PixelTally(
+            [self._pictures[i] for i in kept],
+            [self._sound[i] for i in kept],
+            [self._defective[i] for i in kept],
+            self._regions,
+            [place[owner] for owner in self._region_owner],
+        )
 
     def metrics(self, *, n_resamples: int = N_RESAMPLES, seed: int = 0) -> dict[str, Estimate]:
         """Measure where the defects were found.
@@ -78,7 +96,9 @@ class PixelTally:
         """
         if not self._regions:
             raise InputError("no mask marks a defect; pixel figures need masks with defects")
-        sound, defective = (np.stack(part).astype(np.float32) for part in self._parts())
+        sound, defective = (
+            np.stack(part).astype(np.float32) for part in (self._sound, self._defective)
+        )
         if not sound.any():
             raise InputError("the masks mark every pixel as defective; pixel figures need both")
         regions = np.stack(self._regions).astype(np.float32)
@@ -96,9 +116,6 @@ class PixelTally:
             name: Estimate.of(float(points[row, 0]), values[row])
             for row, name in enumerate(METRICS)
         }
-
-    def _parts(self) -> tuple[list[NDArray[np.uint32]], list[NDArray[np.uint32]]]:
-        return self._sound, self._defective
 
 
 def _bins(error_map: NDArray[np.float32]) -> NDArray[np.int64]:

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from residua.bundle import Manifest
-from residua.errors import ImageError, NoReadableImage
+from residua.errors import ImageError, NoReadableImage, UnreadableFile
 from residua.evaluation.content import Content, border_share
 from residua.evaluation.pixels import PixelTally
+from residua.images.decode import printable
 from residua.images.preprocess import InputSpec, fit_picture
 from residua.images.source import Batch, Failure, ImageSource
 from residua.scoring.thresholds import Threshold
@@ -69,7 +70,8 @@ class ScoredSet:
     failures: tuple[Failure, ...]
     """The pictures that could not be read."""
     unusable_masks: tuple[Failure, ...]
-    """The pictures whose masks could not be read or are of another size; not in ``pixels``."""
+    """The pictures whose masks could not be read, are of another size or missing where they are
+    anomalous; not in ``pixels``."""
     seconds: float
     """Time that reading and scoring took."""
     anomalous: NDArray[np.bool_] | None = None
@@ -89,8 +91,25 @@ class ScoredSet:
         return len(self.scores)
 
     def with_truth(self, anomalous: NDArray[np.bool_]) -> ScoredSet:
-        """Return the same with the truth of each picture (N,)."""
-        return replace(self, anomalous=anomalous)
+        """Return the same with the truth of each picture (N,).
+
+        An anomalous picture in which no mask marks a defect is left out of the counts of pixels:
+        it would pass for sound everywhere.
+        """
+        if self.pixels is None:
+            return replace(self, anomalous=anomalous)
+        unmarked = self.pixels.unmarked(self.index[anomalous].tolist())
+        why = UnreadableFile("no mask marks where this anomalous picture is defective")
+        names = dict(zip(self.index.tolist(), self.ids, strict=True))
+        return replace(
+            self,
+            anomalous=anomalous,
+            pixels=self.pixels.without(set(unmarked)),
+            unusable_masks=(
+                *self.unusable_masks,
+                *(Failure(index, names[index], why) for index in unmarked),
+            ),
+        )
 
 
 class Views(NamedTuple):
@@ -125,8 +144,8 @@ def scorer_of(model: Any, *, threads: int | None = None) -> Scorer:
 def score_source(model: Any, source: ImageSource, *, workers: int | None = None) -> ScoredSet:
     """Score every picture of a source and keep what evaluation, figures and advice need.
 
-    Memory grows with the number of pictures by a few hundred bytes and the code of each; pictures
-    and maps are let go batch by batch.
+    Memory grows with the number of pictures by a few hundred bytes and the code of each, and where
+    there are masks by 9 kB a picture and a defect; pictures and maps are let go batch by batch.
 
     Parameters
     ----------
@@ -239,7 +258,7 @@ def _add_masked(
         except ImageError as error:
             unusable.append(Failure(index, source.ids[index], error))
             continue
-        tally.add(error_map, None if mask is None else fit_mask(mask, spec))
+        tally.add(error_map, None if mask is None else fit_mask(mask, spec), picture=index)
     return unusable
 
 
@@ -255,5 +274,7 @@ def fit_mask(mask: NDArray[np.bool_], spec: InputSpec) -> NDArray[np.bool_]:
 def name_of(data: Any) -> str:
     """Return what to call a model or pictures in a title."""
     if isinstance(data, str | os.PathLike):
-        return Path(data).name or str(data)
+        return printable(Path(data).name or str(data))
+    if isinstance(data, list | tuple):
+        return f"{len(data):,} files"
     return type(data).__name__

@@ -206,18 +206,22 @@ def _rates(
     with np.errstate(divide="ignore", invalid="ignore"):
         recall = np.true_divide(tp, n_anomalous)
         fpr = np.true_divide(fp, n_normal)
+        # With one kind alone these would only repeat how many of it are flagged.
+        both = n_anomalous > 0 and n_normal > 0
         return {
-            "precision": np.where(n_anomalous > 0, np.true_divide(tp, tp + fp), np.nan),
+            "precision": np.where(both, np.true_divide(tp, tp + fp), np.nan),
             "recall": recall,
-            "f1": np.where(n_anomalous > 0, np.true_divide(2 * tp, tp + fp + n_anomalous), np.nan),
-            "accuracy": np.true_divide(tp + n_normal - fp, n_anomalous + n_normal),
+            "f1": np.where(both, np.true_divide(2 * tp, tp + fp + n_anomalous), np.nan),
+            "accuracy": np.where(
+                both, np.true_divide(tp + n_normal - fp, n_anomalous + n_normal), np.nan
+            ),
             "balanced_accuracy": (recall + 1 - fpr) / 2,
             "false_positive_rate": fpr,
         }
 
 
 def _why_not(name: str, confusion: Confusion) -> str:
-    if name in ("recall", "f1", "precision", "balanced_accuracy") and not confusion.n_anomalous:
+    if name != "false_positive_rate" and not confusion.n_anomalous:
         return f"there are no anomalous pictures; {name.replace('_', ' ')} needs some"
     if not confusion.n_normal:
         return f"there are no normal pictures; {name.replace('_', ' ')} needs some"

@@ -60,6 +60,7 @@ def run_demo(folder: Path, *, seed: int = 0, console: Console) -> dict[str, floa
         from residua.evaluation.evaluate import evaluate
         from residua.evaluation.scored import score_source
         from residua.report.page.write import write_report
+        from residua.report.recipe import Recipe, recipe_of
     except ModuleNotFoundError as error:
         raise MissingExtra.of(error.name or "an import", "all") from error
 
@@ -99,6 +100,13 @@ def run_demo(folder: Path, *, seed: int = 0, console: Console) -> dict[str, floa
         scored=scored,
         evaluation=evaluation,
         findings=advise(detector, scored, training=training),
+        recipe=Recipe(
+            f"residua demo --seed {seed}",
+            "from pathlib import Path\n\nfrom rich.console import Console\n\n"
+            "from residua.experiments.demo import run_demo\n\n"
+            f'run_demo(Path("demo-output"), seed={seed}, console=Console())',
+            recipe_of(detector.manifest_, bundle=model).facts,
+        ),
         training=training,
     )
     written = {

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from residua.errors import ConfigurationError, MissingExtra, OutputError, UnknownName
+from residua.errors import ConfigurationError, MissingExtra, OutputError, TrainingError, UnknownName
 from residua.experiments.record import Claim, Contradiction, ExperimentReport, Run
 from residua.images.source import ImageSource
 from residua.writing import write_text
@@ -110,9 +110,12 @@ class Experiment(ABC):
     def beside(self, seed: int, *, quick: bool, backbone: Path) -> dict[str, dict[str, float]]:
         """Return each claim's figure for methods on a backbone's features, by method.
 
-        None by default.
+        Raises
+        ------
+        ConfigurationError
+            The experiment has no such methods.
         """
-        return {}
+        raise ConfigurationError(f"{self.name!r} measures no backbone; leave it out")
 
     def run(
         self,
@@ -243,6 +246,11 @@ class Experiment(ABC):
         started = time.perf_counter()
         detector.fit(pictures)
         seconds = time.perf_counter() - started
+        if detector.interrupted_:
+            raise TrainingError(
+                f"the fit of {attempt.recipe!r} was ended by Ctrl-C; it is not the protocol and is "
+                "not kept. The same command goes on with what is done"
+            )
         detector.save(attempt.bundle)
         write_text(record, json.dumps({"fit_seconds": seconds}) + "\n")
         return seconds

@@ -18,6 +18,7 @@ from residua.experiments.record import ExperimentReport, with_spread
 from residua.images.source import ImageSource
 from residua.report.figures import LeaderboardDisplay
 from residua.report.page.write import write_report
+from residua.report.recipe import Recipe, recipe_of
 from residua.report.sections import Section, TableBlock, figure_or_reason
 
 if TYPE_CHECKING:
@@ -75,8 +76,21 @@ def write_page(
         evaluation=evaluation,
         findings=findings,
         sections=sections,
+        recipe=_recipe(experiment, report, recipe_of(own.manifest, bundle=bundle)),
         training=training,
     )
+
+
+def _recipe(experiment: Experiment, report: ExperimentReport, own: Recipe) -> Recipe:
+    """Return how to run the experiment again; the facts are those of the model."""
+    seeds = sorted({run.seed for run in report.runs})
+    command = f"residua reproduce {experiment.name} --seeds {','.join(map(str, seeds))}"
+    python = (
+        "from pathlib import Path\n\nfrom residua.experiments import run_experiment\n\n"
+        f"run_experiment({experiment.name!r}, seeds={seeds}, quick={report.quick}, "
+        'folder=Path("runs"))'
+    )
+    return Recipe(command + " --quick" * report.quick, python, own.facts)
 
 
 def methods_section(
@@ -122,7 +136,8 @@ def methods_section(
     return Section(
         anchor="other-methods",
         title="Beside other methods",
-        intro=f"scikit-learn's methods on flattened pixels, fitted on {found.rows[0].n_train:,} of "
+        intro=f"scikit-learn's methods on flattened pixels of {found.flat.height} x "
+        f"{found.flat.width} {found.flat.colour}, fitted on {found.rows[0].n_train:,} of "
         "the trusted pictures or fewer, where their work grows with the square. They are measured "
         f"on {found.n_normal:,} normal and {found.n_anomalous:,} anomalous test pictures, the "
         "recipes on all of them. No method was tuned.",

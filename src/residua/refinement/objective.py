@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
+from sklearn.metrics import roc_auc_score
 from torch import nn
 
 from residua.models import Autoencoder, to_network
@@ -140,10 +141,8 @@ def flagged(model: Autoencoder, pictures: SelectionSet, score: Score, limits: Th
 
 def auroc(normal: NDArray[np.float64], anomalous: NDArray[np.float64]) -> float:
     """Return how often an anomalous picture scores above a normal one, ties counting half."""
-    ranked = np.sort(normal)
-    below = np.searchsorted(ranked, anomalous, "left")
-    below_or_equal = np.searchsorted(ranked, anomalous, "right")
-    return float((below + below_or_equal).mean() / (2 * len(ranked)))
+    truth = np.repeat([0, 1], [len(normal), len(anomalous)])
+    return float(roc_auc_score(truth, np.concatenate([normal, anomalous])))
 
 
 def _scores(

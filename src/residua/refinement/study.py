@@ -7,31 +7,28 @@ import hashlib
 import json
 import shutil
 import tempfile
-import time
-import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import optuna
-from numpy.typing import NDArray
 
 from residua.errors import (
     CannotResume,
     ConfigurationError,
     OutputError,
-    ResiduaWarning,
     TooFewImages,
     TrainingError,
 )
-from residua.fitting import FitOutcome, check_store, fit_network, manifest_of, with_score
+from residua.fitting import check_store, fit_network, manifest_of
 from residua.graph import save_model
 from residua.images.source import ArraySource, ImageSource
-from residua.models import Autoencoder
-from residua.refinement.objective import Measured, SelectionSet, flagged, measure
+from residua.refinement.judge import Judge
+from residua.refinement.objective import SelectionSet, measure
 from residua.refinement.result import Record, Refinement, Step, changed
 from residua.refinement.space import (
     Choice,
@@ -43,7 +40,6 @@ from residua.refinement.space import (
     suggest,
 )
 from residua.settings import FitSettings
-from residua.training.config import EpochRecord
 from residua.training.feeding import PixelStore, decode_all
 from residua.training.fit import choose_batch_size, choose_epochs
 from residua.writing import write_text
@@ -61,7 +57,6 @@ INITIAL = "initial"
 _STUDY = "refinement"
 _DATABASE = "study.db"
 _DECODED = "decoded-"
-_LOOKED_AT = 64
 _RECORD, _WHY, _BASE, _IDENTITY = "record", "why", "base", "identity"
 # Trials that are always let finish, so that there is something to be behind of.
 _STARTUP = 4
@@ -144,9 +139,7 @@ def refine(
 class _Search:
     """What every trial has in common."""
 
-    pixels: NDArray[np.uint8]
-    """The pictures to fit on (N, H, W, C)."""
-    selection: SelectionSet
+    judge: Judge
     confirmation: SelectionSet
     base: FitSettings
     shape: tuple[int, int, int]
@@ -176,7 +169,7 @@ class _Search:
                 f"least {4 * LEAST_SELECTION}"
             )
         order = np.random.default_rng(base.seed).permutation(n)
-        judge, confirm, fit = np.split(order, [held, 2 * held])
+        select, confirm, fit = np.split(order, [held, 2 * held])
         facts = {
             "pictures": store.fingerprint,
             "settings": base.model_dump(mode="json"),
@@ -184,8 +177,11 @@ class _Search:
         }
         digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
         return cls(
-            pixels=store.pixels[np.sort(fit)],
-            selection=SelectionSet.of(store.pixels[np.sort(judge)], base.seed),
+            judge=Judge(
+                store.pixels[np.sort(fit)],
+                SelectionSet.of(store.pixels[np.sort(select)], base.seed),
+                shape,
+            ),
             confirmation=SelectionSet.of(store.pixels[np.sort(confirm)], base.seed + 1),
             base=base,
             shape=shape,
@@ -208,7 +204,7 @@ class _Search:
         try:
             study = optuna.create_study(
                 storage=storage,
-                study_name=_STUDY,
+                study_name=self._name(),
                 direction="maximize",
                 pruner=pruner,
                 load_if_exists=True,
@@ -236,12 +232,15 @@ class _Search:
         if wanted <= 0:
             self._say(f"{trials} trials are done already")
             return
-        study.optimize(
-            self._objective,
-            n_trials=wanted,
-            timeout=timeout,
-            catch=(ConfigurationError, TrainingError),
-        )
+        try:
+            study.optimize(
+                self._objective,
+                n_trials=wanted,
+                timeout=timeout,
+                catch=(ConfigurationError, TrainingError),
+            )
+        except KeyboardInterrupt:
+            self._say("stopped by Ctrl-C; what is done so far counts")
 
     def conclude(self, study: optuna.Study) -> Refinement:
         """Return what the trials found."""
@@ -274,7 +273,7 @@ class _Search:
                 "initial": self._confirmed(steps[0]),
                 "winner": self._confirmed(steps[-1]),
             },
-            n_selection=len(self.selection.normal),
+            n_selection=len(self.judge.selection.normal),
             completed=states[optuna.trial.TrialState.COMPLETE],
             pruned=states[optuna.trial.TrialState.PRUNED],
             failed=dict(Counter(t.user_attrs[_WHY] for t in study.trials if _WHY in t.user_attrs)),
@@ -283,21 +282,22 @@ class _Search:
 
     def _objective(self, trial: optuna.Trial) -> float:
         is_base = bool(trial.user_attrs.get(_BASE))
-        started = time.perf_counter()
         try:
             settings = suggest(trial, self.space, self.base, self.available, self.shape)
-            if is_base:
-                settings = self.base
-            outcome = self._fit(settings, trial)
+            # The initial settings stand as they are; every other network takes the score that
+            # suits it.
+            own = (self.base.error_map, self.base.reduction)
+            found = self.judge.judged(
+                trial.number,
+                self.base if is_base else settings,
+                [own] if is_base else self.scores,
+                partial(self._watch, trial),
+            )
         except (ConfigurationError, TrainingError) as error:
             trial.set_user_attr(_WHY, " ".join(str(error).split()))
             self._say(f"trial {trial.number}: failed: {error}")
             raise
-        seconds = time.perf_counter() - started
-        # The initial settings stand as they are; every other network takes the score that suits.
-        tried = [(settings.error_map, settings.reduction)] if is_base else self.scores
-        found = measure(outcome.graph.model, self.selection, tried)
-        record, outcome = self._judged(trial.number, settings, outcome, found, seconds)
+        record, outcome = found
         if record.auroc > max((r.auroc for r in self._records(trial.study)), default=-1.0):
             manifest = manifest_of(outcome, record.settings, None)
             path = self.folder / _bundle_name(trial.number)
@@ -305,57 +305,15 @@ class _Search:
         trial.set_user_attr(_RECORD, record.model_dump_json())
         self._say(
             f"trial {trial.number}: AUROC {record.auroc:.4f} on synthetic anomalies, error "
-            f"{record.normal_mse:.5f}, {seconds:.0f} s: {_in_words(record.choice)}"
+            f"{record.normal_mse:.5f}, {record.fit_seconds:.0f} s: {_in_words(record.choice)}"
         )
         return record.auroc
 
-    def _fit(self, settings: FitSettings, trial: optuna.Trial) -> FitOutcome:
-        few = self.selection.part(_LOOKED_AT)
-        looked = [(settings.error_map, settings.reduction)]
-        # A network that learns nothing has a bad score, which is all that the search need know.
-        tolerant = settings.model_copy(update={"on_failed_fit": "warn"})
-        latest = 0
-
-        def watch(epoch: EpochRecord, model: Autoencoder) -> None:
-            nonlocal latest
-            if epoch.epoch <= latest:  # of a second training, from another seed
-                return
-            latest = epoch.epoch
-            trial.report(measure(model, few, looked).evaluations[0].auroc, epoch.epoch)
-            if trial.number and trial.should_prune():
-                self._say(f"trial {trial.number}: ended after epoch {epoch.epoch}, being behind")
-                raise optuna.TrialPruned
-
-        with warnings.catch_warnings():
-            # Of each trial: few pictures, worse than PCA. The final fit says what still holds.
-            warnings.simplefilter("ignore", ResiduaWarning)
-            return fit_network(ArraySource(self.pixels), tolerant, on_epoch=watch)
-
-    def _judged(
-        self,
-        number: int,
-        settings: FitSettings,
-        outcome: FitOutcome,
-        found: Measured,
-        seconds: float,
-    ) -> tuple[Record, FitOutcome]:
-        best = max(found.evaluations, key=lambda evaluation: evaluation.auroc)
-        error_map, reduction = best.score
-        settings = settings.model_copy(update={"error_map": error_map, "reduction": reduction})
-        outcome = with_score(outcome, settings, self.pixels)
-        shares = flagged(outcome.graph.model, self.selection, best.score, outcome.threshold)
-        record = Record(
-            number=number,
-            settings=settings,
-            choice=Choice.of(settings, self.shape),
-            auroc=best.auroc,
-            per_kind=best.per_kind,
-            normal_mse=found.normal_mse,
-            found=shares.anomalous,
-            false_positive_rate=shares.normal,
-            fit_seconds=seconds,
-        )
-        return record, outcome
+    def _watch(self, trial: optuna.Trial, epoch: int, auroc: float) -> None:
+        trial.report(auroc, epoch)
+        if trial.number and trial.should_prune():
+            self._say(f"trial {trial.number}: ended after epoch {epoch}, being behind")
+            raise optuna.TrialPruned
 
     def _confirmed(self, step: Step) -> float:
         from residua.bundle import open_bundle
@@ -371,8 +329,12 @@ class _Search:
         done.sort(key=lambda trial: (not trial.user_attrs.get(_BASE), trial.number))
         return [Record.model_validate_json(trial.user_attrs[_RECORD]) for trial in done]
 
+    def _name(self) -> str:
+        # In the folder's own file the one study there is; elsewhere many may share a database.
+        return f"{_STUDY}-{self.folder.resolve().name}"
+
     def _epochs(self) -> int:
-        n = len(self.pixels)
+        n = len(self.judge.pixels)
         return self.base.epochs or choose_epochs(n, self.base.batch_size or choose_batch_size(n))
 
     def _base_choice(self) -> Choice:

@@ -21,6 +21,8 @@ from residua.report.figures import (
 from residua.report.sections import Block, Section, TableBlock, TextBlock, figure_or_reason, percent
 
 # Of the sweep, those that are marked in figures.
+# Below so many pictures of a kind the bootstrap's intervals are too narrow to be left unsaid.
+_FEW = 10
 _MARKED = ("percentile(80)", "percentile(90)", "percentile(95)", "zscore(3, two_sided=False)")
 
 
@@ -77,7 +79,10 @@ def apart_section(scored: ScoredSet, evaluation: Evaluation) -> Section:
             f"threshold {scored.threshold.upper:.4g} is easy to place, a smooth passage that "
             "pictures near it could be judged either way.",
             lambda: SortedErrorsDisplay.from_predictions(
-                scored.scores, threshold=scored.threshold.upper, anomalous=scored.anomalous
+                scored.scores,
+                threshold=scored.threshold.upper,
+                lower=scored.threshold.lower,
+                anomalous=scored.anomalous,
             ),
         ),
         _sweep(evaluation),
@@ -90,10 +95,24 @@ def apart_section(scored: ScoredSet, evaluation: Evaluation) -> Section:
     return Section(
         "apart",
         "How well it tells them apart",
-        f"Intervals hold the true value with 95 % confidence; they come from "
-        f"{evaluation.n_resamples:,} bootstrap resamples of these pictures.",
+        _of_intervals(evaluation),
         blocks,
     )
+
+
+def _of_intervals(e: Evaluation) -> str:
+    said = (
+        f"Intervals are of 95 % confidence: those of the ranking and of pixels from "
+        f"{e.n_resamples:,} bootstrap resamples of these pictures, those at the threshold from the "
+        "Jeffreys posterior of each share."
+    )
+    fewest = min(e.n_normal or 0, e.n_anomalous or 0)
+    if 0 < fewest < _FEW:
+        said += (
+            f" With only {fewest} of one kind the bootstrap's are too narrow, since it cannot "
+            "draw a picture that is not there."
+        )
+    return said
 
 
 def _numbers(e: Evaluation) -> TableBlock:
@@ -119,19 +138,26 @@ def _roc(scored: ScoredSet, evaluation: Evaluation) -> Display:
     n_anomalous, n_normal = int(truth.sum()), int((~truth).sum())
     # Refuses one class alone, before any rate is taken.
     band = roc_band(truth, scores)
+    # By the verdicts, since a rule may have a lower limit too.
+    flagged = scored.flagged
     points = {
+        f"fitted, {rule_name(scored.threshold.rule)}": (
+            float(flagged[~truth].mean()),
+            float(flagged[truth].mean()),
+        )
+    }
+    points |= {
         rule_name(row.rule): (
             (row.false_positives or 0) / n_normal,
             (row.true_positives or 0) / n_anomalous,
         )
         for row in evaluation.sweep
-        if row.rule in _MARKED
+        if row.rule in _MARKED and row.rule != scored.threshold.rule
     }
     auroc = evaluation.ranking.get("auroc")
     return ROCDisplay.from_predictions(
         truth,
         scores,
-        threshold=scored.threshold.upper,
         operating_points=points,
         band=band,
         auroc_text=None if auroc is None else f"AUROC {auroc:.4f}",
@@ -152,10 +178,14 @@ def _histogram(scored: ScoredSet) -> Display:
     mean, deviation = scored.threshold.normal_mean, scored.threshold.normal_std
     if not scored.threshold.rule.startswith("zscore"):
         limits += [("mean + 3 s", mean + 3 * deviation), ("mean − 3 s", mean - 3 * deviation)]
-    normal, other = scored.calibration_scores, scored.scores
-    if scored.anomalous is not None and not scored.anomalous.all():
-        normal, other = scored.scores[~scored.anomalous], scored.scores[scored.anomalous]
-    return ErrorHistogramDisplay.from_predictions(normal, anomalous_scores=other, limits=limits)
+    normal, second, other = scored.calibration_scores, scored.scores, "scored"
+    if scored.anomalous is not None:
+        other = "anomalous"
+        if not scored.anomalous.all():
+            normal, second = scored.scores[~scored.anomalous], scored.scores[scored.anomalous]
+    return ErrorHistogramDisplay.from_predictions(
+        normal, anomalous_scores=second, limits=limits, other=other
+    )
 
 
 def _sweep(e: Evaluation) -> TableBlock:
@@ -263,7 +293,7 @@ def _read_histogram(scored: ScoredSet) -> str:
     spread = float(scores.std())
     skew = float(((scores - scores.mean()) ** 3).mean() / spread**3) if spread else 0.0
     fits = (
-        "close to a normal curve"
+        "not skewed, as a normal curve is not"
         if abs(skew) < 0.5
         else f"skewed ({skew:+.1f}), so limits in standard deviations miss their nominal rate"
     )

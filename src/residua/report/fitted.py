@@ -49,8 +49,7 @@ def fitted_section(scored: ScoredSet, evaluation: Evaluation) -> Section:
         "How it was fitted",
         f"The network {manifest.model.name} with {manifest.model.parameters:,} weights saw "
         f"{data.training:,} pictures; {data.validation:,} more chose the best epoch and "
-        f"{data.calibration:,} set the threshold. None of the pictures scored here took part, "
-        "unless they were among those.",
+        f"{data.calibration:,} set the threshold.",
         blocks,
     )
 

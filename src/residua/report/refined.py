@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
+from residua.bundle import open_bundle
 from residua.evaluation.scored import view
+from residua.images.preprocess import InputSpec
 from residua.images.source import ImageSource
 from residua.refinement.result import Refinement
 from residua.report.figures import ModelComparisonDisplay, ModelReconstructionsDisplay
@@ -26,7 +29,7 @@ def draw_refinement(refinement: Refinement, folder: Path, pictures: ImageSource)
     folder : Path
         Where its models lie, and where the figures are written.
     pictures : ImageSource
-        Six of them are shown.
+        Six of them that can be read are shown.
 
     Raises
     ------
@@ -44,7 +47,7 @@ def draw_refinement(refinement: Refinement, folder: Path, pictures: ImageSource)
             for t, s in zip(tested, steps, strict=True)
         ],
     )
-    shown = np.unique(np.linspace(0, len(pictures) - 1, _SHOWN).astype(np.int64))
+    shown = _readable(pictures, open_bundle(folder / steps[0].bundle).manifest.input)
     rebuilt = {step.name: view(folder / step.bundle, pictures, shown) for step in steps}
     images = next(iter(rebuilt.values())).images
     reconstructions = ModelReconstructionsDisplay.from_predictions(
@@ -54,3 +57,10 @@ def draw_refinement(refinement: Refinement, folder: Path, pictures: ImageSource)
         comparison.plot().save_svg(folder / "comparison.svg"),
         reconstructions.plot().save_svg(folder / "reconstructions.svg"),
     ]
+
+
+def _readable(pictures: ImageSource, spec: InputSpec) -> NDArray[np.int64]:
+    """Return six pictures, evenly spaced, of those that can be read."""
+    some = np.unique(np.linspace(0, len(pictures) - 1, 4 * _SHOWN).astype(np.int64))
+    found = np.concatenate([batch.indices for batch in pictures.batches(spec, _SHOWN, some)])
+    return found[np.unique(np.linspace(0, len(found) - 1, _SHOWN).astype(np.int64))]

@@ -70,6 +70,22 @@ def test_sorted_errors_rise_and_keep_their_pictures() -> None:
     assert data["flagged"] == [score > 0.008 for score in data["score"]]
 
 
+def test_scores_below_a_lower_limit_are_flagged_too() -> None:
+    display = figures.SortedErrorsDisplay.from_predictions(SCORES, threshold=0.008, lower=0.002)
+    data = display.plot().data()
+    assert data["flagged"] == [not 0.002 <= score <= 0.008 for score in data["score"]]
+    assert "outside the limits" in display.title
+
+
+def test_pictures_of_unknown_truth_are_not_called_anomalous() -> None:
+    display = figures.ErrorHistogramDisplay.from_predictions(
+        SCORES[:50], anomalous_scores=SCORES[50:], other="scored"
+    )
+    assert "150 scored" in display.title
+    assert "anomalous" not in display.data()
+    assert "anomalous" not in display.plot().svg()
+
+
 def test_the_projections_plane_is_that_of_the_normal_codes() -> None:
     codes = RNG.normal(size=(200, 5)) * [5, 3, 1, 1, 1] + 9.0 * TRUTH[:, None]
     data = figures.ProjectionDisplay.from_predictions(codes, TRUTH, title="Codes").data()

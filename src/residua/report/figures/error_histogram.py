@@ -37,6 +37,8 @@ class ErrorHistogramDisplay(Chart):
     anomalous_scores : ndarray of shape (n_anomalous,), float64, optional
     limits : sequence of (str, float)
         Lines, by name.
+    other : str, default="anomalous"
+        What the second group is.
 
     Examples
     --------
@@ -53,7 +55,9 @@ class ErrorHistogramDisplay(Chart):
         normal_scores: NDArray[np.float64],
         anomalous_scores: NDArray[np.float64] | None = None,
         limits: Sequence[tuple[str, float]] = (),
+        other: str = "anomalous",
     ) -> None:
+        self.other = other
         self.normal_scores = normal_scores
         self.anomalous_scores = anomalous_scores
         self.limits = [(name, float(value)) for name, value in limits]
@@ -61,7 +65,7 @@ class ErrorHistogramDisplay(Chart):
         self.std = float(normal_scores.std(ddof=1)) if len(normal_scores) > 1 else 0.0
         self.title = f"Errors of {counted(len(normal_scores), 'normal picture')}"
         if anomalous_scores is not None and len(anomalous_scores):
-            self.title += f" and {len(anomalous_scores):,} anomalous"
+            self.title += f" and {len(anomalous_scores):,} {other}"
         values = self._values()
         self.log = wants_log(values)
         self._limits = value_limits(np.concatenate([values, self._drawable()]), log=self.log)
@@ -76,6 +80,7 @@ class ErrorHistogramDisplay(Chart):
         anomalous_scores: ArrayLike | None = None,
         limits: Sequence[tuple[str, float]] | None = None,
         k: float = 3.0,
+        other: str = "anomalous",
     ) -> Self:
         """Take scores.
 
@@ -87,6 +92,8 @@ class ErrorHistogramDisplay(Chart):
         limits : sequence of (name, value), optional
             Default: mean ± ``k`` standard deviations of the normal scores.
         k : float, default=3.0
+        other : str, default="anomalous"
+            What the second group is; "scored" where its truth is not known.
 
         Raises
         ------
@@ -94,9 +101,9 @@ class ErrorHistogramDisplay(Chart):
             No normal score, or one that is not finite.
         """
         normal = checked_scores(normal_scores, "normal scores")
-        other = None
+        second = None
         if anomalous_scores is not None and np.size(anomalous_scores):
-            other = checked_scores(anomalous_scores, "anomalous scores")
+            second = checked_scores(anomalous_scores, f"{other} scores")
         if limits is None:
             reach = k * float(normal.std(ddof=1)) if len(normal) > 1 else 0.0
             mean = float(normal.mean())
@@ -106,7 +113,7 @@ class ErrorHistogramDisplay(Chart):
         for name, value in limits:
             if not np.isfinite(value):
                 raise InputError(f"the limit {name!r} is {value}; wanted a finite number")
-        return cls(normal, other, limits)
+        return cls(normal, second, limits, other)
 
     @classmethod
     def from_estimator(
@@ -127,7 +134,7 @@ class ErrorHistogramDisplay(Chart):
             "low": self.edges[:-1].tolist(),
             "high": self.edges[1:].tolist(),
             "normal": np.histogram(self.normal_scores, self.edges)[0].tolist(),
-            "anomalous": [0] * (len(self.edges) - 1)
+            self.other: [0] * (len(self.edges) - 1)
             if other is None
             else np.histogram(other, self.edges)[0].tolist(),
             "expected": self._expected(self.edges).tolist(),
@@ -143,7 +150,7 @@ class ErrorHistogramDisplay(Chart):
         if self.anomalous_scores is not None:
             other = np.histogram(self.anomalous_scores, self.edges)[0]
             number = len(self.anomalous_scores)
-            self._bars(ax, other, style.ANOMALOUS, f"anomalous (n = {number:,})", 0.45)
+            self._bars(ax, other, style.ANOMALOUS, f"{self.other} (n = {number:,})", 0.45)
         if self._has_curve():
             x, y = self._curve()
             name = f"normal curve, mean {plain_number(self.mean)}, s {plain_number(self.std)}"

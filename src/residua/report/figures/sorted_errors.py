@@ -31,6 +31,8 @@ class SortedErrorsDisplay(Chart):
     scores : ndarray of shape (N,), float64
     threshold : float
         Scores above are flagged.
+    lower : float, optional
+        Scores below are flagged too.
     anomalous : ndarray of shape (N,), bool, optional
 
     Examples
@@ -47,14 +49,17 @@ class SortedErrorsDisplay(Chart):
         scores: NDArray[np.float64],
         threshold: float,
         anomalous: NDArray[np.bool_] | None = None,
+        lower: float | None = None,
     ) -> None:
         if not np.isfinite(threshold):
             raise InputError(f"the threshold is {threshold}; wanted a finite number")
         self.scores = scores
         self.threshold = float(threshold)
+        self.lower = lower
         self.anomalous = anomalous
-        above = int((scores > threshold).sum())
-        self.title = f"{above:,} of {counted(len(scores))} above the threshold"
+        above = int(self._is_flagged(scores).sum())
+        where = "above the threshold" if lower is None else "outside the limits"
+        self.title = f"{above:,} of {counted(len(scores))} {where}"
         notes = []
         if not above:
             notes.append("Nothing is flagged.")
@@ -67,7 +72,12 @@ class SortedErrorsDisplay(Chart):
 
     @classmethod
     def from_predictions(
-        cls, scores: ArrayLike, *, threshold: float, anomalous: ArrayLike | None = None
+        cls,
+        scores: ArrayLike,
+        *,
+        threshold: float,
+        lower: float | None = None,
+        anomalous: ArrayLike | None = None,
     ) -> Self:
         """Take scores.
 
@@ -75,6 +85,7 @@ class SortedErrorsDisplay(Chart):
         ----------
         scores : array-like of shape (N,)
         threshold : float
+        lower : float, optional
         anomalous : array-like of shape (N,), bool, optional
 
         Raises
@@ -84,15 +95,22 @@ class SortedErrorsDisplay(Chart):
         """
         values = checked_scores(scores)
         marks = None if anomalous is None else checked_marks(anomalous, len(values))
-        return cls(values, threshold, marks)
+        return cls(values, threshold, marks, lower)
 
     @classmethod
     def from_estimator(cls, detector: Any, X: Any, anomalous: ArrayLike | None = None) -> Self:
         """Score X with a fitted detector; the line is its threshold."""
-        upper = detector.threshold_.upper
+        limits = detector.threshold_
         return cls.from_predictions(
-            detector.anomaly_scores(X), threshold=upper, anomalous=anomalous
+            detector.anomaly_scores(X),
+            threshold=limits.upper,
+            lower=limits.lower,
+            anomalous=anomalous,
         )
+
+    def _is_flagged(self, scores: NDArray[np.float64]) -> NDArray[np.bool_]:
+        above = scores > self.threshold
+        return above if self.lower is None else above | (scores < self.lower)
 
     def data(self) -> dict[str, list[Any]]:
         """Return rank, position, score, truth and verdict, by rising score."""
@@ -104,7 +122,7 @@ class SortedErrorsDisplay(Chart):
             "picture": order.tolist(),
             "score": values.tolist(),
             "anomalous": [None] * len(order) if marks is None else marks[order].tolist(),
-            "flagged": (values > self.threshold).tolist(),
+            "flagged": self._is_flagged(values).tolist(),
         }
 
     def _draw(self, ax: Any) -> None:

@@ -52,9 +52,10 @@ function at(threshold) {
     true_negatives: good - fp,
     tpr,
     fpr,
-    precision: bad > 0 ? share(tp, tp + fp) : null,
-    f1: bad > 0 ? (2 * tp) / (tp + fp + bad) : null,
-    accuracy: share(tp + good - fp, live.n),
+    // With one kind alone these would only repeat how many of it are flagged.
+    precision: bad > 0 && good > 0 ? share(tp, tp + fp) : null,
+    f1: bad > 0 && good > 0 ? (2 * tp) / (tp + fp + bad) : null,
+    accuracy: bad > 0 && good > 0 ? share(tp + good - fp, live.n) : null,
     balanced_accuracy: tpr === null || fpr === null ? null : (tpr + 1 - fpr) / 2,
   });
 }

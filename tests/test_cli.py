@@ -99,7 +99,9 @@ def test_version_is_printed() -> None:
     assert residua("--version").stdout.startswith("residua ")
 
 
-def test_completion_is_offered() -> None:
+def test_completion_is_offered(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Else Typer looks for the shell that runs the tests, and there may be none.
+    monkeypatch.setenv("_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION", "1")
     done = residua("--show-completion", "bash")
     assert "_RESIDUA_COMPLETE" in done.stdout
 

@@ -136,7 +136,7 @@ def test_the_report_has_claims_figures_and_the_command(
 ) -> None:
     run(tmp_path, page=True)
     page = (tmp_path / "mnist-fashion" / "report.html").read_text()
-    for said in ("Claimed beside measured", "0.2707 and -0.0113", "residua reproduce", "isolation"):
+    for said in ("Claimed beside measured", "0.2707 and -0.0113", "residua reproduce", "iforest"):
         assert said.lower() in page.lower(), said
     written = {path.name for path in (tmp_path / "mnist-fashion" / "report").iterdir()}
     assert {"claims.csv", "errors-conv.svg", "other-methods.svg", "evaluation.json"} <= written

@@ -203,8 +203,9 @@ class ErrorHistogramDisplay(Chart):
             return np.linspace(*value_limits(values, log=False), 12)
         axis = np.log10 if self.log else np.asarray
         ends = axis(low), axis(high)
-        quartiles = np.percentile(axis(values), [25, 75])
-        width = 2 * (quartiles[1] - quartiles[0]) * len(values) ** (-1 / 3)
+        # Freedman and Diaconis's rule.
+        quartiles = np.percentile(axis(self.normal_scores), [25, 75])
+        width = 2 * (quartiles[1] - quartiles[0]) * len(self.normal_scores) ** (-1 / 3)
         count = (
             _MOST_BINS if width <= 0 else int(np.clip((ends[1] - ends[0]) / width, 8, _MOST_BINS))
         )

@@ -60,7 +60,8 @@ _EXTRAS = MappingProxyType(
         "onnx": "train",
         "optuna": "refine",
         "safetensors": "train",
-        "sklearn": "train",
+        "scipy": "report",
+        "sklearn": "report",
         "torch": "train",
     }
 )

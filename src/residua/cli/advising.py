@@ -54,9 +54,8 @@ def advise(
     be checked.
     """
     from residua.advice.advise import advise as run
-    from residua.evaluation.evaluate import with_named_truth
     from residua.evaluation.scored import score_source, scorer_of
-    from residua.evaluation.truth import truth_of
+    from residua.evaluation.truth import truth_of, with_named_truth
     from residua.images.resolve import resolve_source
 
     scorer = scorer_of(bundle, threads=threads)

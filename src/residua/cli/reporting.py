@@ -58,9 +58,9 @@ def report(
     Without --normal or --anomalous a data set's own anomalous classes count, and in a folder the
     class "good" is normal; else the report does without the truth.
     """
-    from residua.evaluation.evaluate import evaluate, with_named_truth
+    from residua.evaluation.evaluate import evaluate
     from residua.evaluation.scored import name_of, score_source, scorer_of
-    from residua.evaluation.truth import truth_of
+    from residua.evaluation.truth import truth_of, with_named_truth
     from residua.images.resolve import resolve_source
     from residua.report.page.write import check_report, write_report
     from residua.report.recipe import recipe_of

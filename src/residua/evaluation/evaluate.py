@@ -14,7 +14,7 @@ from residua.evaluation.estimate import N_RESAMPLES, Estimate
 from residua.evaluation.ranking import best_f1_threshold, rank_metrics
 from residua.evaluation.rebuilding import Rebuilding, measure_rebuilding
 from residua.evaluation.scored import ScoredSet, name_of, score_source
-from residua.evaluation.truth import default_truth, truth_of
+from residua.evaluation.truth import truth_of, with_named_truth
 from residua.evaluation.verdicts import (
     ClassRow,
     Confusion,
@@ -136,27 +136,6 @@ def evaluate_model(
         n_resamples=n_resamples,
         seed=seed,
     )
-
-
-def with_named_truth(
-    scored: ScoredSet,
-    data: Any,
-    normal: Sequence[str] | None,
-    anomalous: Sequence[str] | None,
-) -> ScoredSet:
-    """Add the truth by the classes named, or by what the data set itself says, if anything.
-
-    Raises
-    ------
-    BadLabels
-        A class that is named does not exist, or there are none.
-    """
-    # Of all pictures, since the only one of a class may be unreadable.
-    labels = scored.source.labels
-    if normal or anomalous:
-        return scored.with_truth(truth_of(labels, normal=normal, anomalous=anomalous)[scored.index])
-    known = default_truth(data, labels)
-    return scored if known is None else scored.with_truth(known[scored.index])
 
 
 def evaluate(

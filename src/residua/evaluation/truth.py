@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from residua.errors import BadLabels, nearest_names
+
+if TYPE_CHECKING:
+    from residua.evaluation.scored import ScoredSet
 
 GOOD = "good"
 
@@ -93,3 +96,24 @@ def default_truth(data: Any, labels: Sequence[str | None] | None) -> NDArray[np.
     if GOOD in known and len(known) > 1:
         return truth_of(labels, normal=[GOOD])
     return None
+
+
+def with_named_truth(
+    scored: ScoredSet,
+    data: Any,
+    normal: Sequence[str] | None,
+    anomalous: Sequence[str] | None,
+) -> ScoredSet:
+    """Add the truth by the classes named, or by what the data set itself says, if anything.
+
+    Raises
+    ------
+    BadLabels
+        A class that is named does not exist, or there are none.
+    """
+    # Of all pictures, since the only one of a class may be unreadable.
+    labels = scored.source.labels
+    if normal or anomalous:
+        return scored.with_truth(truth_of(labels, normal=normal, anomalous=anomalous)[scored.index])
+    known = default_truth(data, labels)
+    return scored if known is None else scored.with_truth(known[scored.index])

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from residua.errors import BadLabels
-from residua.evaluation.evaluate import with_named_truth
 from residua.evaluation.ranking import rank_metrics
 from residua.evaluation.scored import score_source
+from residua.evaluation.truth import with_named_truth
 from residua.images.resolve import resolve_source
 from residua.refinement.result import Refinement, Step, Tested
 from residua.refinement.study import RESULT

@@ -27,13 +27,13 @@ Floats = NDArray[np.float64]
 Change = Callable[[Floats, Floats, float, np.random.Generator], Floats]
 """Picture (H, W, C) in [0, 1], another picture, strength in (0, 1], randomness: the anomaly."""
 
-WEAKEST = 0.25
-"""Strengths are spread evenly from here to 1."""
+WEAKEST = 0.05
+"""Strengths run from here to 1, evenly by their logarithm: most are slight, a few plain."""
 
-# A pixel belongs to the mask from this change on, and a picture counts as changed from this many
-# pixels' worth of full change on, as a share of the picture.
+# A pixel belongs to the mask from this change on, and a picture counts as changed from this
+# share of such pixels on.
 _SEEN = 8 / 255
-_LEAST_CHANGE = 0.002
+_LEAST_SHARE = 0.0015
 _TRIES = 12
 _FEWEST = 4
 
@@ -50,7 +50,7 @@ class SyntheticAnomalies(NamedTuple):
     sources: NDArray[np.int64]
     """Row of the normal picture that each was made from (n,)."""
     strengths: NDArray[np.float64]
-    """Strength of each, in [0.25, 1] (n,)."""
+    """Strength of each, in [0.05, 1] (n,)."""
 
 
 def make_anomalies(
@@ -113,7 +113,7 @@ def _of_kind(name: str, pictures: NDArray[np.uint8], count: int, seed: int) -> S
     rng = np.random.default_rng([seed, *name.encode()])
     # Every picture serves as often as every other, and every strength meets every picture.
     sources = np.resize(rng.permutation(len(pictures)), count)
-    strengths = rng.permutation(np.linspace(WEAKEST, 1, count))
+    strengths = rng.permutation(np.geomspace(WEAKEST, 1, count))
     images, masks, kept = [], [], []
     for i, (source, strength) in enumerate(zip(sources.tolist(), strengths.tolist(), strict=True)):
         own = np.random.default_rng([seed, i, *name.encode()])
@@ -146,8 +146,9 @@ def _changed(
         after = change(before / 255, pictures[other] / 255, strength, rng)
         image = np.rint(after.clip(0, 1) * 255).astype(np.uint8)
         difference = np.abs(image.astype(np.float64) - before).max(2) / 255
-        if difference.mean() >= _LEAST_CHANGE:
-            return image, difference >= _SEEN
+        mask = difference >= _SEEN
+        if mask.mean() >= _LEAST_SHARE:
+            return image, mask
     return None
 
 
@@ -167,14 +168,14 @@ def texture(x: Floats, other: Floats, strength: float, rng: np.random.Generator)
     laid = np.flip(other, axis=(0, 1)[: 1 + int(rng.integers(2))])
     noise = gaussian_filter(rng.normal(size=x.shape), (1, 1, 0))
     laid = laid + 0.25 * noise / noise.std()
-    opacity = 0.3 + 0.6 * strength
+    opacity = 0.1 + 0.8 * strength
     return np.where(region, (1 - opacity) * x + opacity * laid, x)
 
 
 def intensity(x: Floats, other: Floats, strength: float, rng: np.random.Generator) -> Floats:
     """Make ragged regions lighter or darker."""
     region = ragged_region(x.shape[0], x.shape[1], _share(strength), rng)[..., None]
-    return np.where(region, x + rng.choice([-1, 1]) * (0.1 + 0.5 * strength), x)
+    return np.where(region, x + rng.choice([-1, 1]) * (0.04 + 0.4 * strength), x)
 
 
 def blur(x: Floats, other: Floats, strength: float, rng: np.random.Generator) -> Floats:
@@ -188,7 +189,7 @@ def blur(x: Floats, other: Floats, strength: float, rng: np.random.Generator) ->
 def block(x: Floats, other: Floats, strength: float, rng: np.random.Generator) -> Floats:
     """Cover a block with black, white or a shade between."""
     region = _block_mask(x, strength, rng)[..., None]
-    opacity = 0.4 + 0.6 * strength
+    opacity = 0.1 + 0.9 * strength
     shade = rng.choice([0.0, 1.0, float(rng.uniform())])
     return np.where(region, (1 - opacity) * x + opacity * shade, x)
 
@@ -221,9 +222,9 @@ def inverted(x: Floats, other: Floats, strength: float, rng: np.random.Generator
 
 
 def blended(x: Floats, other: Floats, strength: float, rng: np.random.Generator) -> Floats:
-    """Let another picture show through."""
+    """Let another picture, turned upside down, show through."""
     share = 0.5 * strength
-    return (1 - share) * x + share * other
+    return (1 - share) * x + share * other[::-1, ::-1]
 
 
 KINDS: Mapping[str, Change] = MappingProxyType(
@@ -244,7 +245,7 @@ KINDS: Mapping[str, Change] = MappingProxyType(
 
 def _share(strength: float) -> float:
     """Share of the picture that a change of this strength covers."""
-    return 0.02 + 0.13 * strength
+    return 0.004 + 0.1 * strength
 
 
 def _sides(x: Floats, share: float, rng: np.random.Generator) -> tuple[int, int]:
@@ -252,7 +253,7 @@ def _sides(x: Floats, share: float, rng: np.random.Generator) -> tuple[int, int]
     height, width = x.shape[:2]
     stretch = 2 ** rng.uniform(-0.5, 0.5)
     rows, columns = (np.sqrt(share) * np.array([height * stretch, width / stretch])).round()
-    return int(np.clip(rows, 2, height)), int(np.clip(columns, 2, width))
+    return int(np.clip(rows, 3, height)), int(np.clip(columns, 3, width))
 
 
 def _block_mask(x: Floats, strength: float, rng: np.random.Generator) -> NDArray[np.bool_]:

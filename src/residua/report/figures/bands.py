@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from numpy.typing import NDArray
 
@@ -52,16 +52,17 @@ class Cell(NamedTuple):
 
 
 class BandsDisplay(SheetDisplay):
-    """Rows of pictures in columns, broken into bands of at most eight columns."""
+    """Rows of pictures in columns, broken into bands."""
 
     _rows: Sequence[Row]
     _captions: Sequence[Sequence[str]] = ()
     """Lines above each column."""
     _scale: ColourScale | None = None
+    _most_columns: ClassVar[int] = MOST_COLUMNS
 
     @property
     def _columns(self) -> int:
-        return min(len(self._rows[0].pictures), MOST_COLUMNS)
+        return min(len(self._rows[0].pictures), self._most_columns)
 
     @property
     def _left(self) -> float:

@@ -14,9 +14,11 @@ from residua.report.figures.base import Display
 from residua.report.figures.lettering import plain_number, wrapped
 
 _LEGEND_INCHES = 1.6
+_FEW_ENTRIES = 6
 MOST_ENTRIES = 24
 """Lines of a legend; more are counted."""
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+_STEPS = (1, 2, 2.5, 5, 10)
 SCORE_LABEL = "anomaly score (reconstruction error)"
 
 
@@ -77,10 +79,11 @@ def legend_beside(ax: Any) -> None:
     handles, labels = ax.get_legend_handles_labels()
     if not handles:
         return
+    lines = 3 if len(labels) <= _FEW_ENTRIES else 2
     left_out = len(labels) - MOST_ENTRIES
     if left_out > 0:
         handles, labels = handles[:MOST_ENTRIES], labels[:MOST_ENTRIES]
-    broken = ["\n".join(wrapped(label, _LEGEND_INCHES, lines=2)) for label in labels]
+    broken = ["\n".join(wrapped(label, _LEGEND_INCHES, lines=lines)) for label in labels]
     if left_out > 0:
         from matplotlib.lines import Line2D
 
@@ -132,7 +135,7 @@ def value_axis(axis: Any, limits: tuple[float, float], *, log: bool) -> None:
         axis.set_major_formatter(FuncFormatter(_power))
         axis.set_minor_formatter(NullFormatter())
     else:
-        axis.set_major_locator(MaxNLocator(nbins=6))
+        axis.set_major_locator(MaxNLocator(nbins=6, steps=_STEPS))
         axis.set_major_formatter(FuncFormatter(lambda value, _: plain_number(value)))
 
 
@@ -140,7 +143,7 @@ def count_axis(axis: Any) -> None:
     """Write whole numbers with thousands' separators on an axis of counts."""
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-    axis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+    axis.set_major_locator(MaxNLocator(nbins=6, integer=True, steps=_STEPS))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
 
 

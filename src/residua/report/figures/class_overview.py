@@ -132,6 +132,8 @@ class ClassOverviewDisplay(SheetDisplay):
         """Classes side by side: few are shown larger, and one of many pictures has a row."""
         count = len(self.counts)
         most = 8 if count > 30 else 6 if count > 12 else 5
+        if self._per_class > 1:
+            most = 9
         return max(1, min(count, most // self._per_class))
 
     @property

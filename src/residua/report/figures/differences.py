@@ -17,7 +17,7 @@ from residua.report.figures.inputs import (
     checked_scores,
     scored_pictures,
 )
-from residua.report.figures.lettering import counted, plain_number
+from residua.report.figures.lettering import counted
 from residua.report.figures.sheet import Sheet, side_for, thumbnail
 
 
@@ -69,7 +69,7 @@ class DifferencesDisplay(BandsDisplay):
         side = side_for(3 * shown)
         # With nothing to show, full scale is the range of the pixels.
         full = ceiling or 1.0
-        self._scale = ColourScale(full, "absolute difference (of 0 to 1)")
+        self._scale = ColourScale(full, "absolute difference")
         self._rows = (
             Row("original", [thumbnail(picture, side) for picture in images]),
             Row("rebuilt", [thumbnail(picture, side) for picture in x_hat]),
@@ -135,9 +135,9 @@ class DifferencesDisplay(BandsDisplay):
         }
 
     def _caption_all(self) -> None:
-        numbers = [[plain_number(score)] for score in self.scores.tolist()]
+        numbers = [[f"{score:.3g}".replace("-", "−")] for score in self.scores.tolist()]
         if self.flagged is None:
-            self.notes = ("Above each picture: its score.",)
+            self.notes = ("Above each picture: its score. Pixels range from 0 to 1.",)
         elif self.flagged.any():
             self.notes = ("Above each picture: its score; ▲ and a frame: flagged.",)
             numbers = [

@@ -246,6 +246,8 @@ class ErrorHistogramDisplay(Chart):
             one = len(self.normal_scores) == 1
             why = "there is one normal score only" if one else "all normal scores are equal"
             notes.append(f"No normal curve: {why}.")
+        elif self.log:
+            notes.append("On this logarithmic axis the normal curve is not symmetric.")
         notes += [
             f"{name} = {plain_number(value)} is not above 0 and has no place on this scale."
             for name, value in self.limits

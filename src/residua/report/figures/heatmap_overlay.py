@@ -55,6 +55,7 @@ class HeatmapOverlayDisplay(BandsDisplay):
     """
 
     stem = "heat-maps"
+    _most_columns = 4
 
     def __init__(
         self,
@@ -221,9 +222,9 @@ def _outline(
     xs = x + width * np.clip((np.arange(columns + 2) - 0.5) / columns, 0, 1)
     ys = y + height * np.clip((np.arange(rows + 2) - 0.5) / rows, 0, 1)
     lines = sheet.ax.contour(
-        xs, ys, padded, levels=[level], colors=[colour], linewidths=1.1, linestyles=[dashes]
+        xs, ys, padded, levels=[level], colors=[colour], linewidths=0.9, linestyles=[dashes]
     )
-    lines.set_path_effects([Stroke(linewidth=2.0, foreground="#000000", alpha=0.6), Normal()])
+    lines.set_path_effects([Stroke(linewidth=1.6, foreground="#000000", alpha=0.6), Normal()])
     vertices = sum(len(path.vertices) for path in lines.get_paths())
     # The map of a noisy picture has an outline of thousands of corners.
     lines.set_rasterized(vertices > 1_500)

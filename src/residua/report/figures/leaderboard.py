@@ -101,16 +101,17 @@ class LeaderboardDisplay(Chart):
             if row.value is None:
                 continue
             best = position == 0
-            look = style.ANOMALOUS if best else style.NORMAL
             if row.low is not None and row.high is not None:
                 ends = (row.low, row.high)
-                ax.plot(ends, (position, position), color=look.colour, linewidth=2, marker="|")
+                ax.plot(
+                    ends, (position, position), color=style.NORMAL.colour, linewidth=2, marker="|"
+                )
             ax.plot(
                 row.value,
                 position,
                 marker="D" if best else "o",
                 markersize=7 if best else 6,
-                color=look.colour,
+                color=style.NORMAL.colour,
                 linestyle="none",
             )
         low, high = value_limits(values, log=False)

@@ -95,7 +95,7 @@ class LearningCurvesDisplay(Chart):
         marks = len(epochs) <= 40
         for values, look, name in (
             (train, style.NORMAL, "training"),
-            (val, style.ANOMALOUS, "validation"),
+            (val, style.SECOND, "validation"),
         ):
             ax.plot(
                 epochs,

@@ -144,10 +144,10 @@ class ModelComparisonDisplay(Display):
 
     def _draw_accuracies(self, ax: Any) -> None:
         positions = np.arange(len(self.names))
-        _bars(ax, positions, self.accuracies, style.ANOMALOUS)
+        _bars(ax, positions, self.accuracies, style.SECOND)
         ax.set_xlim(0, 1.35)
-        ax.set_xticks([0, 0.5, 1], ["0 %", "50 %", "100 %"])
-        texts = [f"{100 * value:.1f} %" for value in self.accuracies.tolist()]
+        ax.set_xticks([0, 0.5, 1], ["0%", "50%", "100%"])
+        texts = [f"{value:.1%}" for value in self.accuracies.tolist()]
         _label_bars(ax, np.nan_to_num(self.accuracies), texts)
         ax.set_xlabel("accuracy (share of pictures)")
         heading(ax, "Accuracy (more is better)", width=2.4)

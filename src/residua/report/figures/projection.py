@@ -19,6 +19,7 @@ from residua.report.figures.chart import (
 from residua.report.figures.inputs import checked_marks, spread
 
 _MOST_FITTED = 1_000
+_STRIPS = ("normal", "anomalous")
 _BLOCK_VALUES = 1 << 24
 
 
@@ -171,7 +172,7 @@ class ProjectionDisplay(Chart):
         ax.set_xlabel(self._label(0))
         if strips:
             ax.set_ylim(-0.6, 0.6 if marks is None else 1.6)
-            ax.set_yticks([])
+            ax.set_yticks([] if marks is None else [0, 1], [] if marks is None else _STRIPS)
         else:
             value_axis(ax.yaxis, value_limits(y, log=False), log=False)
             ax.set_ylabel(self._label(1))

@@ -147,7 +147,7 @@ class ROCDisplay(Chart):
         ax.plot(x, y, color=style.NORMAL.colour, label=self.auroc_text)
         ax.plot([0, 1], [0, 1], color=style.MUTED, linestyle=":", linewidth=1, label="chance (0.5)")
         for index, (name, (fpr, tpr)) in enumerate(self.operating_points.items()):
-            label = f"{name}: {tpr:.1%} found, {fpr:.1%} false alarms"
+            label = f"{name}: TPR {tpr:.1%}, FPR {fpr:.1%}"
             ax.plot(fpr, tpr, label=label, clip_on=False, zorder=5, **style.point_mark(index))
         ax.set_xlabel("false-positive rate (share of normal pictures)")
         ax.set_ylabel("true-positive rate (share of anomalies)")

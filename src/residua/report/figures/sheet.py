@@ -18,7 +18,7 @@ from PIL import Image
 from residua.heatmaps import colourise
 from residua.report.figures import style
 from residua.report.figures.base import Display
-from residua.report.figures.lettering import plain_number, shortened, text_width, wrapped
+from residua.report.figures.lettering import shortened, text_width, wrapped
 
 MARGIN = 0.08
 """Empty edge of a sheet, in inches."""
@@ -105,7 +105,7 @@ class Sheet:
         self.ax.set_aspect("equal", anchor="NW")
         self.frame(x, y, 0.14, height, style.MUTED, 0.6)
         for share in (0.0, 0.5, 1.0):
-            value = plain_number(share * ceiling)
+            value = f"{share * ceiling:.2g}"
             place = y + height * (1 - share)
             words = f"≥ {value}" if share == 1 else value
             va = {0.0: "bottom", 0.5: "center", 1.0: "top"}[share]

@@ -43,6 +43,8 @@ class Look(NamedTuple):
 
 NORMAL = Look("#0072B2", "o", "-", "")
 ANOMALOUS = Look("#D55E00", "^", "--", "////")
+SECOND = Look("#009E73", "s", "--", "////")
+"""Beside `NORMAL` where two things are compared that are not normal and anomalous pictures."""
 ALL = Look("#222222", "s", ":", "....")
 
 # Reference lines: thresholds, limits.

@@ -49,6 +49,7 @@ def _worse_than_pca(manifest: Manifest) -> Finding | None:
     checks = manifest.checks
     if checks.pca_mse is None or checks.network_mse <= checks.pca_mse:
         return None
+    one_cycle = manifest.training.schedule == "one-cycle"
     return Finding(
         check=f"{CHECK}-pca",
         severity="advice",
@@ -59,8 +60,10 @@ def _worse_than_pca(manifest: Manifest) -> Finding | None:
             f"{checks.mean_image_mse:.3g}."
         ),
         action=(
-            "Train longer (--epochs), with --schedule one-cycle, or with another --model or "
-            "--learning-rate, until the network is worth its cost."
+            "Train longer (--epochs), "
+            + ("" if one_cycle else "with --schedule one-cycle, ")
+            + "with a smaller --latent-dim, or with another --model or --learning-rate, until the "
+            "network is worth its cost."
         ),
         numbers={"network_mse": checks.network_mse, "pca_mse": checks.pca_mse},
     )

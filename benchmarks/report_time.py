@@ -49,7 +49,7 @@ def main() -> None:
                 steps.setdefault(name, []).append(now - clock)
                 clock = now
 
-            scored = score_source(detector, source).with_truth(truth)
+            scored = score_source(detector, source, truth=truth)
             lap("scoring")
             evaluation = evaluate(scored, model=detector)
             lap("evaluation, 1,000 resamples")

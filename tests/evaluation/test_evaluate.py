@@ -129,7 +129,7 @@ def test_a_class_that_does_not_exist_is_refused_before_anything_is_scored(
 ) -> None:
     import residua.evaluation.evaluate as module
 
-    monkeypatch.setattr(module, "score_source", lambda *_: pytest.fail("scored"))
+    monkeypatch.setattr(module, "score_source", lambda *_, **__: pytest.fail("scored"))
     with pytest.raises(BadLabels):
         evaluate_model(detector, mixed, normal=["blop"])
 

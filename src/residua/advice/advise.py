@@ -12,7 +12,7 @@ from residua.advice.content import score_against_content
 from residua.advice.duplicates import duplicates
 from residua.advice.false_positives import classes_behind_false_positives
 from residua.advice.files import odd_shapes, unreadable_files
-from residua.advice.finding import Finding
+from residua.advice.finding import GRAVEST_FIRST, Finding
 from residua.advice.fit import record_of_fit
 from residua.advice.lookalikes import anomalous_lookalikes
 from residua.advice.missed import missed_anomalies
@@ -45,7 +45,6 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
     }
 )
 """Every check by name, in the order in which findings of one severity are given."""
-_GRAVEST_FIRST = ("warning", "advice", "fine")
 
 
 def advise(
@@ -90,9 +89,7 @@ def advise(
             for name, check in CHECKS.items():
                 status.update(f"advice: {name}")
                 findings += _made(name, check, study)
-    return sorted(
-        findings, key=lambda found: (_GRAVEST_FIRST.index(found.severity), not found.made)
-    )
+    return sorted(findings, key=lambda found: (GRAVEST_FIRST.index(found.severity), not found.made))
 
 
 def _made(name: str, check: Check, study: Study) -> list[Finding]:

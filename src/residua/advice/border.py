@@ -12,7 +12,7 @@ from residua.advice.intervals import Interval
 from residua.advice.study import Study
 from residua.advice.wording import percent, percent_span
 from residua.errors import ImageError
-from residua.evaluation.content import BORDER
+from residua.evaluation.content import border_ring
 
 CHECK = "border"
 # How much denser the error must be in the ring than inside.
@@ -26,8 +26,7 @@ def error_at_border(study: Study) -> Finding:
     """Compare the ring's share of the error with its share of the area, flagged and not."""
     scored = study.scored
     spec = scored.manifest.input
-    top, left = (max(1, round(BORDER * side)) for side in (spec.height, spec.width))
-    area = 1 - (spec.height - 2 * top) * (spec.width - 2 * left) / (spec.height * spec.width)
+    top, left, area = border_ring(spec.height, spec.width)
     every = _mean(scored.border)
     numbers: dict[str, float] = {"area_share": area, "border_share": every.value}
     parts = [

@@ -7,6 +7,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 Severity = Literal["warning", "advice", "fine"]
+GRAVEST_FIRST: tuple[Severity, ...] = ("warning", "advice", "fine")
+"""The order in which findings are shown."""
 Row = dict[str, str | int | float | None]
 
 

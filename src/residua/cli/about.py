@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
-from typing import Annotated
 
 import typer
 
-from residua.cli.common import AsJson, app, print_table, show_info
+from residua.cli.common import AsJson, BundlePath, app, print_table, show_info
 
 
 @app.command(epilog="Example: residua info part.residua")
 def info(
-    bundle: Annotated[Path, typer.Argument(help="A saved model, NAME.residua.")],
+    bundle: BundlePath,
     as_json: AsJson = False,
 ) -> None:
     """Say what a saved model is and how it came about."""

@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from residua.cli.common import AsJson, app, console, escape, pictures, say
+from residua.cli.common import (
+    AsJson,
+    BundlePath,
+    FittedOn,
+    Pictures,
+    Threads,
+    app,
+    console,
+    escape,
+    pictures,
+    say,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,17 +33,9 @@ _WIDEST = 100
 
 @app.command(epilog="Example: residua advise part.residua incoming/ --train good/ --anomalous bad")
 def advise(
-    bundle: Annotated[Path, typer.Argument(help="A saved model, NAME.residua.")],
-    data: Annotated[
-        list[str],
-        typer.Argument(
-            help="Pictures: a folder, files, a data set's name, or - for paths on standard input."
-        ),
-    ],
-    train: Annotated[
-        str | None,
-        typer.Option(help="The pictures that the model was fitted on: a folder or a data set."),
-    ] = None,
+    bundle: BundlePath,
+    data: Pictures,
+    train: FittedOn = None,
     normal: Annotated[
         list[str] | None, typer.Option(help="A normal class, may be given again.")
     ] = None,
@@ -43,9 +46,7 @@ def advise(
         Path | None, typer.Option(help="Folder for findings.json and the evidence as PNG.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the samples.", min=0)] = 0,
-    threads: Annotated[
-        int | None, typer.Option(help="Processor threads. [default: all]", min=1)
-    ] = None,
+    threads: Threads = None,
     as_json: AsJson = False,
 ) -> None:
     """Say what the scores tell about the data and the model, and what to do.
@@ -55,18 +56,15 @@ def advise(
     """
     from residua.advice.advise import advise as run
     from residua.evaluation.scored import score_source, scorer_of
-    from residua.evaluation.truth import truth_of, with_named_truth
+    from residua.evaluation.truth import known_truth
     from residua.images.resolve import resolve_source
 
     scorer = scorer_of(bundle, threads=threads)
     named = pictures(data)
     source = resolve_source(named, prefer="test")
     training = None if train is None else resolve_source(train, prefer="train")
-    if normal or anomalous:
-        # Before the work: a class that does not exist is refused at once.
-        truth_of(source.labels, normal=normal, anomalous=anomalous)
-    scored = score_source(scorer, source, workers=threads)
-    scored = with_named_truth(scored, named, normal, anomalous)
+    truth = known_truth(named, source.labels, normal=normal, anomalous=anomalous)
+    scored = score_source(scorer, source, truth=truth, workers=threads)
     findings = run(scorer, scored, training=training, seed=seed, console=console())
     if as_json:
         rows = [finding.model_dump() for finding in findings]

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from residua.errors import ConfigurationError
+from residua.errors import ConfigurationError, OutputError
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -26,6 +26,39 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
 )
+# Arguments and options that several commands have.
+BundlePath = Annotated[Path, typer.Argument(help="A saved model, NAME.residua.")]
+Pictures = Annotated[
+    list[str],
+    typer.Argument(
+        help="Pictures: a folder, files, a data set's name, or - for paths on standard input."
+    ),
+]
+TrustedPictures = Annotated[
+    list[str],
+    typer.Argument(
+        help="Trusted pictures: a folder, files, a data set's name, or - for paths on "
+        "standard input."
+    ),
+]
+FittedOn = Annotated[
+    str | None,
+    typer.Option(help="The pictures that the model was fitted on: a folder or a data set."),
+]
+Normal = Annotated[
+    list[str] | None,
+    typer.Option(help="Class of normal pictures, may be given again; all others are anomalous."),
+]
+Anomalous = Annotated[
+    list[str] | None,
+    typer.Option(help="Class of anomalous pictures, may be given again; all others are normal."),
+]
+NewModel = Annotated[
+    Path, typer.Option("--output", "-o", help="The model to write, a folder NAME.residua.")
+]
+Force = Annotated[bool, typer.Option("--force", help="Replace a model of that name.")]
+Seeds = Annotated[str, typer.Option(help="Seeds, with commas between.")]
+Threads = Annotated[int | None, typer.Option(help="Processor threads. [default: all]", min=1)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for a script to read.")]
 
 
@@ -42,6 +75,15 @@ def pictures(data: list[str]) -> str | list[str]:
                 f"files only"
             )
     return data
+
+
+def check_new(model: Path, *, force: bool) -> None:
+    """Refuse a model that cannot be written, or one that is there and is not to be replaced."""
+    from residua.bundle import check_writable
+
+    check_writable(model)
+    if model.exists() and not force:
+        raise OutputError(f"{model} exists; choose another name, or replace it with --force")
 
 
 def parse_seeds(text: str) -> list[int]:

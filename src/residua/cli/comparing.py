@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from residua.cli.common import AsJson, app, console, parse_seeds, parse_size, print_table
+from residua.cli.common import AsJson, Seeds, app, console, parse_seeds, parse_size, print_table
 from residua.errors import ConfigurationError
 
 
@@ -40,7 +40,7 @@ def compare(
             "methods on them."
         ),
     ] = None,
-    seeds: Annotated[str, typer.Option(help="Seeds, with commas between.")] = "0",
+    seeds: Seeds = "0",
     size: Annotated[
         str | None,
         typer.Option(help="Side, or HEIGHTxWIDTH, in pixels. [default: the pictures' own]"),

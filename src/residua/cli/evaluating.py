@@ -7,21 +7,12 @@ from typing import Annotated
 
 import typer
 
-from residua.cli.common import AsJson, app, pictures, print_table
-
-Normal = Annotated[
-    list[str] | None,
-    typer.Option(help="Class of normal pictures, may be given again; all others are anomalous."),
-]
-Anomalous = Annotated[
-    list[str] | None,
-    typer.Option(help="Class of anomalous pictures, may be given again; all others are normal."),
-]
+from residua.cli.common import Anomalous, AsJson, BundlePath, Normal, app, pictures, print_table
 
 
 @app.command(epilog="Example: residua evaluate part.residua incoming/ --normal good")
 def evaluate(
-    bundle: Annotated[Path, typer.Argument(help="A saved model, NAME.residua.")],
+    bundle: BundlePath,
     data: Annotated[
         list[str],
         typer.Argument(help="Pictures with classes: a folder of folders, or a data set's name."),

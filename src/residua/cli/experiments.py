@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from residua.cli.common import AsJson, app, console, parse_seeds, print_table
+from residua.cli.common import AsJson, Seeds, app, console, parse_seeds, print_table
 
 
 @app.command(epilog="Example: residua demo --out demo-output")
@@ -26,7 +26,7 @@ def demo(
 @app.command(epilog="Example: residua reproduce mnist-fashion --seeds 0,1,2")
 def reproduce(
     experiment: Annotated[str, typer.Argument(help="mnist-fashion or caltech101.")],
-    seeds: Annotated[str, typer.Option(help="Seeds, with commas between.")] = "0",
+    seeds: Seeds = "0",
     recipe: Annotated[
         list[str] | None,
         typer.Option(help="Only this recipe, may be given again. [default: all]"),

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from residua.cli.common import AsJson, app, escape, parse_size, pictures, say, show_info
+from residua.cli.common import (
+    AsJson,
+    Force,
+    NewModel,
+    TrustedPictures,
+    app,
+    check_new,
+    escape,
+    parse_size,
+    pictures,
+    say,
+    show_info,
+)
 
 
 @app.command(epilog="Example: residua fit good/ -o part.residua")
 def fit(
-    data: Annotated[
-        list[str],
-        typer.Argument(
-            help="Trusted pictures: a folder, files, a data set's name, or - for paths on "
-            "standard input."
-        ),
-    ],
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="The model to write, a folder NAME.residua.")
-    ],
+    data: TrustedPictures,
+    output: NewModel,
     model: Annotated[str, typer.Option(help="Network: conv, seed-mnist or seed-caltech.")] = "conv",
     latent_dim: Annotated[
         int | None, typer.Option(help="Numbers in the code. [default: by the picture's size]")
@@ -78,19 +81,15 @@ def fit(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with a fit that was killed.")
     ] = False,
-    force: Annotated[bool, typer.Option("--force", help="Replace a model of that name.")] = False,
+    force: Force = False,
     as_json: AsJson = False,
 ) -> None:
     """Fit a model on trusted pictures and save it."""
     import shutil
 
     from residua import AutoencoderDetector
-    from residua.bundle import check_writable
-    from residua.errors import OutputError
 
-    check_writable(output)
-    if output.exists() and not force:
-        raise OutputError(f"{output} exists; choose another name, or replace it with --force")
+    check_new(output, force=force)
     partial = output.with_name(f"{output.name}.partial")
     detector = AutoencoderDetector(
         model,

@@ -7,22 +7,27 @@ from typing import Annotated
 
 import typer
 
-from residua.cli.common import AsJson, app, console, escape, parse_size, pictures, print_table, say
-from residua.errors import ConfigurationError, OutputError
+from residua.cli.common import (
+    AsJson,
+    Force,
+    NewModel,
+    TrustedPictures,
+    app,
+    check_new,
+    console,
+    escape,
+    parse_size,
+    pictures,
+    print_table,
+    say,
+)
+from residua.errors import ConfigurationError
 
 
 @app.command(epilog="Example: residua refine good/ -o best.residua --trials 30")
 def refine(
-    data: Annotated[
-        list[str],
-        typer.Argument(
-            help="Trusted pictures: a folder, files, a data set's name, or - for paths on "
-            "standard input."
-        ),
-    ],
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="The model to write, a folder NAME.residua.")
-    ],
+    data: TrustedPictures,
+    output: NewModel,
     trials: Annotated[
         int, typer.Option(help="Trials in all, those of earlier calls counted in.", min=1)
     ] = 20,
@@ -67,7 +72,7 @@ def refine(
         list[str] | None, typer.Option(help="An anomalous class of --test, may be given again.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of splits, weights and search.", min=0)] = 0,
-    force: Annotated[bool, typer.Option("--force", help="Replace a model of that name.")] = False,
+    force: Force = False,
     as_json: AsJson = False,
 ) -> None:
     """Search for better settings by synthetic anomalies, and fit the best ones.
@@ -77,24 +82,21 @@ def refine(
     The same command goes on with a search that was stopped.
     """
     from residua import AutoencoderDetector
-    from residua.bundle import check_writable
-    from residua.evaluation.truth import default_truth, truth_of
+    from residua.evaluation.truth import known_truth, truth_of
     from residua.images.resolve import resolve_source
     from residua.refinement.space import SearchSpace
     from residua.refinement.study import refine as run
     from residua.refinement.tested import measure_steps
     from residua.report.refined import draw_refinement
 
-    check_writable(output)
-    if output.exists() and not force:
-        raise OutputError(f"{output} exists; choose another name, or replace it with --force")
+    check_new(output, force=force)
     if test is None and (normal or anomalous):
         raise ConfigurationError("--normal and --anomalous name classes of --test; give that too")
     if test is not None:
         # Before the search: a class that does not exist is refused at once.
-        labelled = resolve_source(test, prefer="test")
-        if normal or anomalous or default_truth(test, labelled.labels) is None:
-            truth_of(labelled.labels, normal=normal, anomalous=anomalous)
+        labels = resolve_source(test, prefer="test").labels
+        if known_truth(test, labels, normal=normal, anomalous=anomalous) is None:
+            truth_of(labels)
     folder = folder or output.with_suffix(".refinement")
     source = resolve_source(pictures(data), prefer="train")
     detector = AutoencoderDetector(

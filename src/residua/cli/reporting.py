@@ -7,7 +7,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from residua.cli.common import app, console, escape, pictures, say
+from residua.cli.common import (
+    Anomalous,
+    BundlePath,
+    FittedOn,
+    Normal,
+    Pictures,
+    Threads,
+    app,
+    console,
+    escape,
+    pictures,
+    say,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,32 +28,14 @@ if TYPE_CHECKING:
 
 @app.command(epilog="Example: residua report part.residua incoming/ --normal good -o report.html")
 def report(
-    bundle: Annotated[Path, typer.Argument(help="A saved model, NAME.residua.")],
-    data: Annotated[
-        list[str],
-        typer.Argument(
-            help="Pictures: a folder, files, a data set's name, or - for paths on standard input."
-        ),
-    ],
+    bundle: BundlePath,
+    data: Pictures,
     output: Annotated[
         Path, typer.Option("--output", "-o", help="The page to write, NAME.html.")
     ] = Path("report.html"),
-    train: Annotated[
-        str | None,
-        typer.Option(help="The pictures that the model was fitted on: a folder or a data set."),
-    ] = None,
-    normal: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Class of normal pictures, may be given again; all others are anomalous."
-        ),
-    ] = None,
-    anomalous: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Class of anomalous pictures, may be given again; all others are normal."
-        ),
-    ] = None,
+    train: FittedOn = None,
+    normal: Normal = None,
+    anomalous: Anomalous = None,
     title: Annotated[
         str | None, typer.Option(help="What stands on top. [default: the names of both]")
     ] = None,
@@ -49,9 +43,7 @@ def report(
     max_gallery: Annotated[
         int, typer.Option(help="Pictures in the gallery, at most.", min=0)
     ] = 300,
-    threads: Annotated[
-        int | None, typer.Option(help="Processor threads. [default: all]", min=1)
-    ] = None,
+    threads: Threads = None,
 ) -> None:
     """Write a report as one HTML page, and beside it a folder with every number and figure.
 
@@ -60,7 +52,7 @@ def report(
     """
     from residua.evaluation.evaluate import evaluate
     from residua.evaluation.scored import name_of, score_source, scorer_of
-    from residua.evaluation.truth import truth_of, with_named_truth
+    from residua.evaluation.truth import known_truth
     from residua.images.resolve import resolve_source
     from residua.report.page.write import check_report, write_report
     from residua.report.recipe import recipe_of
@@ -71,11 +63,9 @@ def report(
     named = pictures(data)
     source = resolve_source(named, prefer="test")
     training = None if train is None else resolve_source(train, prefer="train")
-    if normal or anomalous:
-        truth_of(source.labels, normal=normal, anomalous=anomalous)
+    truth = known_truth(named, source.labels, normal=normal, anomalous=anomalous)
     with _Watched(scorer, len(source)) as watched:
-        scored = score_source(watched, source, workers=threads)
-    scored = with_named_truth(scored, named, normal, anomalous)
+        scored = score_source(watched, source, truth=truth, workers=threads)
     what, name = name_of(named), name_of(bundle)
     with console().status("evaluation"):
         found = evaluate(scored, model=scorer, model_name=name, data_name=what)

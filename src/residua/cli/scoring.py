@@ -13,6 +13,9 @@ from residua.cli.common import (
     EXIT_FAILED,
     EXIT_FLAGGED,
     AsJson,
+    BundlePath,
+    Pictures,
+    Threads,
     app,
     escape,
     pictures,
@@ -23,13 +26,8 @@ from residua.cli.common import (
 
 @app.command(epilog="Example: residua score part.residua incoming/ --out scores.csv --maps maps/")
 def score(
-    bundle: Annotated[Path, typer.Argument(help="A saved model, NAME.residua.")],
-    data: Annotated[
-        list[str],
-        typer.Argument(
-            help="Pictures: a folder, files, a data set's name, or - for paths on standard input."
-        ),
-    ],
+    bundle: BundlePath,
+    data: Pictures,
     out: Annotated[
         Path | None, typer.Option(help="Table of all scores: .csv, .jsonl or .parquet.")
     ] = None,
@@ -40,9 +38,7 @@ def score(
     fail_on_anomaly: Annotated[
         bool, typer.Option("--fail-on-anomaly", help="Exit with 3 when a picture is flagged.")
     ] = False,
-    threads: Annotated[
-        int | None, typer.Option(help="Processor threads. [default: all]", min=1)
-    ] = None,
+    threads: Threads = None,
     as_json: AsJson = False,
 ) -> None:
     """Score pictures with a saved model.

@@ -23,7 +23,7 @@ from residua.comparison.protocol import draw
 from residua.comparison.ranks import Fit, Result
 from residua.errors import ConfigurationError, OutputError, TrainingError
 from residua.images.preprocess import InputSpec
-from residua.writing import whole_file
+from residua.writing import write_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -159,10 +159,9 @@ class Fits:
         kept = _Kept(method=method, seed=seed, **{**values, "scores": fit.scores.tolist()})
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with whole_file(path) as beside:
-                beside.write_text(kept.model_dump_json() + "\n", encoding="utf-8")
         except OSError as error:
             raise OutputError(f"the result cannot be written in {path.parent}: {error}") from error
+        write_text(path, kept.model_dump_json() + "\n")
 
     def _say(self, text: str) -> None:
         if self.console is not None:

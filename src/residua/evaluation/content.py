@@ -59,6 +59,12 @@ class Content(NamedTuple):
         return cls(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
+def border_ring(height: int, width: int) -> tuple[int, int, float]:
+    """Return the ring's thickness in rows and in columns, and its share of the area."""
+    top, left = max(1, round(BORDER * height)), max(1, round(BORDER * width))
+    return top, left, 1 - (height - 2 * top) * (width - 2 * left) / (height * width)
+
+
 def border_share(error_maps: NDArray[np.float32]) -> NDArray[np.float64]:
     """Return the share of each map's error (N, H, W) in its outer ring, 0 to 1.
 
@@ -66,10 +72,9 @@ def border_share(error_maps: NDArray[np.float32]) -> NDArray[np.float64]:
     without any error has the share of its pixels.
     """
     height, width = error_maps.shape[1:]
-    top, left = max(1, round(BORDER * height)), max(1, round(BORDER * width))
+    top, left, by_area = border_ring(height, width)
     inner = error_maps[:, top : height - top, left : width - left].sum((1, 2), dtype=np.float64)
     total = error_maps.sum((1, 2), dtype=np.float64)
-    by_area = 1 - (height - 2 * top) * (width - 2 * left) / (height * width)
     share: NDArray[np.float64] = np.full(len(total), by_area)
     np.divide(total - inner, total, out=share, where=total > 0)
     return share

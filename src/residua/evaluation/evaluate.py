@@ -14,7 +14,7 @@ from residua.evaluation.estimate import N_RESAMPLES, Estimate
 from residua.evaluation.ranking import best_f1_threshold, rank_metrics
 from residua.evaluation.rebuilding import Rebuilding, measure_rebuilding
 from residua.evaluation.scored import ScoredSet, name_of, score_source
-from residua.evaluation.truth import truth_of, with_named_truth
+from residua.evaluation.truth import known_truth
 from residua.evaluation.verdicts import (
     ClassRow,
     Confusion,
@@ -119,17 +119,14 @@ def evaluate_model(
     >>> evaluate_model("part.residua", "incoming/", normal=["good"])  # doctest: +SKIP
     """
     source = resolve_source(data, prefer="test")
-    if normal or anomalous:
-        # Before the work: a class that does not exist is refused at once.
-        truth_of(source.labels, normal=normal, anomalous=anomalous)
-    scored = with_named_truth(score_source(model, source), data, normal, anomalous)
-    if scored.anomalous is None:
+    truth = known_truth(data, source.labels, normal=normal, anomalous=anomalous)
+    if truth is None:
         raise BadLabels(
             "it is not known which pictures are anomalous; name the normal or the anomalous "
-            "classes" + ("" if scored.labels else ", and put each class into a sub-folder")
+            "classes" + ("" if source.labels else ", and put each class into a sub-folder")
         )
     return evaluate(
-        scored,
+        score_source(model, source, truth=truth),
         model=model,
         model_name=name_of(model),
         data_name=name_of(data),

@@ -17,7 +17,7 @@ from sklearn.metrics import (
 )
 
 from residua.errors import InputError
-from residua.evaluation.estimate import N_RESAMPLES, Estimate, resampled_counts
+from residua.evaluation.estimate import LEVEL, N_RESAMPLES, Estimate, resampled_counts
 
 RECALL_WANTED = 0.95
 METRICS = ("auroc", "average_precision", "best_f1", "fpr_at_95_tpr")
@@ -127,7 +127,7 @@ def roc_band(
         true, false = _cumulated(ranked, counts[:, ranked.order])
         tpr, fpr = true / true[:, -1:], false / false[:, -1:]
         rows += [np.interp(grid, x, y) for x, y in zip(fpr, tpr, strict=True)]
-    tail = (1 - 0.95) / 2
+    tail = (1 - LEVEL) / 2
     low, high = np.quantile(np.stack(rows), (tail, 1 - tail), axis=0)
     return RocBand(grid, low, high)
 

@@ -141,7 +141,13 @@ def scorer_of(model: Any, *, threads: int | None = None) -> Scorer:
     return scorer
 
 
-def score_source(model: Any, source: ImageSource, *, workers: int | None = None) -> ScoredSet:
+def score_source(
+    model: Any,
+    source: ImageSource,
+    *,
+    truth: NDArray[np.bool_] | None = None,
+    workers: int | None = None,
+) -> ScoredSet:
     """Score every picture of a source and keep what evaluation, figures and advice need.
 
     Memory grows with the number of pictures by a few hundred bytes and the code of each, and where
@@ -151,6 +157,8 @@ def score_source(model: Any, source: ImageSource, *, workers: int | None = None)
     ----------
     model : path-like, BundleScorer or AutoencoderDetector
     source : ImageSource
+    truth : ndarray of bool, shape (len(source),), or None
+        Which of the source's pictures are anomalous. None: not known.
     workers : int or None
         Threads that decode; None: one for each core.
 
@@ -187,7 +195,7 @@ def score_source(model: Any, source: ImageSource, *, workers: int | None = None)
     positions = np.concatenate(index)
     scores, latent, mse, border = (np.concatenate(part) for part in zip(*columns, strict=True))
     ids, labels = source.ids, source.labels
-    return ScoredSet(
+    scored_set = ScoredSet(
         source=source,
         manifest=scorer.manifest,
         calibration_scores=scorer.calibration_scores,
@@ -204,6 +212,7 @@ def score_source(model: Any, source: ImageSource, *, workers: int | None = None)
         unusable_masks=tuple(unusable),
         seconds=time.perf_counter() - started,
     )
+    return scored_set if truth is None else scored_set.with_truth(truth[positions])
 
 
 def view(model: Any, source: ImageSource, positions: Sequence[int] | NDArray[np.int64]) -> Views:

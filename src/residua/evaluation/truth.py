@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from residua.errors import BadLabels, nearest_names
-
-if TYPE_CHECKING:
-    from residua.evaluation.scored import ScoredSet
 
 GOOD = "good"
 
@@ -98,22 +95,32 @@ def default_truth(data: Any, labels: Sequence[str | None] | None) -> NDArray[np.
     return None
 
 
-def with_named_truth(
-    scored: ScoredSet,
+def known_truth(
     data: Any,
-    normal: Sequence[str] | None,
-    anomalous: Sequence[str] | None,
-) -> ScoredSet:
-    """Add the truth by the classes named, or by what the data set itself says, if anything.
+    labels: Sequence[str | None] | None,
+    *,
+    normal: Sequence[str] | None = None,
+    anomalous: Sequence[str] | None = None,
+) -> NDArray[np.bool_] | None:
+    """Return the truth (N,) by the classes named, else by what goes without saying, if anything.
+
+    Of all pictures of a source, before any is scored: a class that does not exist is refused at
+    once, and the only picture of a class may turn out to be unreadable.
+
+    Parameters
+    ----------
+    data : any
+        What was named as pictures.
+    labels : sequence of str, or None
+        Class of each picture.
+    normal, anomalous : sequence of str, or None
+        See `truth_of`.
 
     Raises
     ------
     BadLabels
         A class that is named does not exist, or there are none.
     """
-    # Of all pictures, since the only one of a class may be unreadable.
-    labels = scored.source.labels
     if normal or anomalous:
-        return scored.with_truth(truth_of(labels, normal=normal, anomalous=anomalous)[scored.index])
-    known = default_truth(data, labels)
-    return scored if known is None else scored.with_truth(known[scored.index])
+        return truth_of(labels, normal=normal, anomalous=anomalous)
+    return default_truth(data, labels)

@@ -82,7 +82,7 @@ def run_demo(folder: Path, *, seed: int = 0, console: Console) -> dict[str, floa
         for verdict in verdicts:
             write(verdict)
     defective = np.array([verdict.label != "good" for verdict in verdicts])
-    scored = score_source(detector, test).with_truth(defective)
+    scored = score_source(detector, test, truth=defective)
     evaluation = evaluate(
         scored, model=detector, model_name="surfaces.residua", data_name="unseen surfaces"
     )

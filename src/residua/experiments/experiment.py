@@ -175,8 +175,8 @@ class Experiment(ABC):
         from residua.evaluation.scored import score_source
 
         test = self.test(attempt.seed, quick=attempt.quick)
-        scored = score_source(attempt.bundle, test.source)
-        return Study(attempt.bundle, scored.with_truth(test.anomalous[scored.index]))
+        scored = score_source(attempt.bundle, test.source, truth=test.anomalous)
+        return Study(attempt.bundle, scored)
 
     def _attempt(
         self, recipe: str, seed: int, epochs: int | None, quick: bool, folder: Path

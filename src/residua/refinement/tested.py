@@ -9,7 +9,7 @@ from typing import Any
 from residua.errors import BadLabels
 from residua.evaluation.ranking import rank_metrics
 from residua.evaluation.scored import score_source
-from residua.evaluation.truth import with_named_truth
+from residua.evaluation.truth import known_truth
 from residua.images.resolve import resolve_source
 from residua.refinement.result import Refinement, Step, Tested
 from residua.refinement.study import RESULT
@@ -43,15 +43,16 @@ def measure_steps(
         All are of one kind.
     """
     source = resolve_source(data, prefer="test")
+    truth = known_truth(data, source.labels, normal=normal, anomalous=anomalous)
+    if truth is None:
+        raise BadLabels(
+            "it is not known which test pictures are anomalous; name the normal or the anomalous "
+            "classes"
+        )
     steps = []
     for step in refinement.steps:
-        scored = score_source(folder / step.bundle, source)
-        scored = with_named_truth(scored, data, normal, anomalous)
-        if scored.anomalous is None:
-            raise BadLabels(
-                "it is not known which test pictures are anomalous; name the normal or the "
-                "anomalous classes"
-            )
+        scored = score_source(folder / step.bundle, source, truth=truth)
+        assert scored.anomalous is not None
         auroc = rank_metrics(scored.anomalous, scored.scores)["auroc"]
         found = Tested(
             auroc=auroc.value,

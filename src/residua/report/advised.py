@@ -8,14 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua.advice.finding import Finding
+from residua.advice.finding import GRAVEST_FIRST, Finding
 from residua.errors import ImageError
 from residua.evaluation.scored import ScoredSet, view
 from residua.heatmaps import overlay
 from residua.images.source import ImageSource
 from residua.report.sections import Block, Cell, FindingBlock, Section, TableBlock, TextBlock
 
-_ORDER = {"warning": 0, "advice": 1, "fine": 2}
 _PICTURES = 12
 
 
@@ -26,7 +25,7 @@ def advice_section(
     training: ImageSource | None = None,
 ) -> Section:
     """Return the findings, the gravest first; what was found to be fine comes as one table."""
-    ranked = sorted(findings, key=lambda finding: _ORDER[finding.severity])
+    ranked = sorted(findings, key=lambda finding: GRAVEST_FIRST.index(finding.severity))
     blocks: list[Block] = []
     for number, finding in enumerate(ranked, 1):
         if finding.severity == "fine":

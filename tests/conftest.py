@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -50,3 +52,61 @@ def detector(blobs: NDArray[np.uint8]) -> AutoencoderDetector:
 @pytest.fixture(scope="session")
 def bundle(detector: AutoencoderDetector, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return detector.save(tmp_path_factory.mktemp("bundle") / "blobs.residua")
+
+
+@pytest.fixture(scope="session")
+def write_backbone() -> Callable[..., Path]:
+    """Write a small seeded network from pictures (B, 3, H, W) of any size to features as ONNX."""
+
+    def write(
+        path: Path,
+        *,
+        maps: tuple[int, ...] = (8, 16, 32),
+        vector: bool = True,
+        opset: int = 17,
+        sizes: bool = True,
+    ) -> Path:
+        """Give it maps at these strides, a vector or none, and any size of pictures or one."""
+        import torch
+        from torch import nn
+
+        class Small(nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.halve = nn.ModuleList(
+                    nn.Conv2d(a, b, 3, stride=2, padding=1)
+                    for a, b in pairwise((3, 4, 6, 8, 10, 12))
+                )
+
+            def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
+                found, stride = [], 1
+                for halve in self.halve:
+                    x, stride = nn.functional.leaky_relu(halve(x), 0.2), 2 * stride
+                    found += [x] if stride in maps else []
+                return [*found, x.mean((2, 3))] if vector else found
+
+        torch.manual_seed(0)
+        names = [f"stride_{stride}" for stride in maps] + ["descriptor"] * vector
+        axes = {"pictures": {0: "batch", 2: "h", 3: "w"}, "descriptor": {0: "batch"}}
+        axes |= {f"stride_{stride}": axes["pictures"] for stride in maps}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the exporter warns of its own age
+            torch.onnx.export(
+                Small().eval(),
+                (torch.zeros(1, 3, 64, 64),),
+                path,
+                input_names=["pictures"],
+                output_names=names,
+                dynamic_axes={n: axes[n] for n in ("pictures", *names)} if sizes else None,
+                opset_version=opset,
+                dynamo=False,
+            )
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def backbone(write_backbone: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Maps at strides 8, 16 and 32 with 8, 10 and 12 channels, and a vector of 12 numbers."""
+    return write_backbone(tmp_path_factory.mktemp("backbone") / "small.onnx")

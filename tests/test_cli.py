@@ -16,11 +16,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from residua.bundle import open_bundle
+from residua.scoring.calibration import benjamini_hochberg
 
 COMMAND = str(Path(sys.executable).with_name("residua"))
 COMMANDS = (
     "fit",
     "score",
+    "recalibrate",
     "evaluate",
     "report",
     "advise",
@@ -28,6 +30,7 @@ COMMANDS = (
     "refine",
     "info",
     "datasets",
+    "models",
     "demo",
     "reproduce",
 )
@@ -134,6 +137,20 @@ def test_fit_with_json_prints_the_manifest_alone(folder: Path, tmp_path: Path) -
     assert json.loads(done.stdout)["settings"]["epochs"] == 20
 
 
+def test_a_backbone_makes_fit_rebuild_its_features(
+    folder: Path, backbone: Path, tmp_path: Path
+) -> None:
+    model = tmp_path / "m.residua"
+    options = ("--size", 64, "--epochs", 1)
+    done = residua("fit", folder / "sound", "-o", model, "--backbone", backbone, *options)
+    assert done.returncode == 0, done.stderr
+    manifest = open_bundle(model).manifest
+    assert manifest.model.name == "features"
+    assert manifest.model.backbone is not None
+    assert manifest.settings.reduction == "mean"
+    assert "descriptor" in done.stdout
+
+
 def test_fit_does_not_replace_a_model_unless_told_to(bundle: Path, folder: Path) -> None:
     done = residua("fit", folder, "-o", bundle)
     assert done.returncode == 1
@@ -164,6 +181,9 @@ def test_settings_that_cannot_be_are_wrong_usage(
         ["fit", "digits", "-o", tmp_path / "m.residua", "--seed", "-1"],
         ["fit", "digits", "-o", tmp_path / "m.residua", "--size", "12y3"],
         ["score", bundle, tmp_path, "--out", tmp_path / "x.xlsx"],
+        ["score", bundle, folder, "--fdr", "1.5"],
+        ["fit", "digits", "-o", tmp_path / "m.residua", "--threshold", "best_f1"],
+        ["recalibrate", bundle, folder, "--threshold", "youden"],
         ["score", bundle, folder / "odd", folder / "sound"],
         ["score", bundle, "-", folder / "odd" / "00.png"],
         ["reproduce", "mnist"],
@@ -205,7 +225,7 @@ def test_scores_are_printed_as_json_lines(bundle: Path, folder: Path) -> None:
     done = residua("score", bundle, folder, "--json")
     rows = [json.loads(line) for line in done.stdout.splitlines()]
     assert len(rows) == 33
-    assert {"id", "score", "threshold", "anomalous", "label", "error"} == set(rows[0])
+    assert list(rows[0]) == ["id", "score", "p", "threshold", "anomalous", "label", "error"]
 
 
 def test_every_format_holds_the_same_scores(bundle: Path, folder: Path, tmp_path: Path) -> None:
@@ -260,7 +280,7 @@ def test_heat_maps_are_written_for_each_picture(bundle: Path, folder: Path, tmp_
 def test_info_shows_what_the_model_is(bundle: Path) -> None:
     done = residua("info", bundle)
     assert "conv" in done.stdout
-    assert "percentile(99)" in done.stdout
+    assert "conformal(0.0589)" in done.stdout
     manifest = json.loads(residua("info", bundle, "--json").stdout)
     assert manifest == json.loads(open_bundle(bundle).manifest.model_dump_json())
 
@@ -331,6 +351,59 @@ def test_resuming_without_a_killed_fit_says_so(folder: Path, tmp_path: Path) -> 
 def test_a_failed_run_leaves_no_table_behind(bundle: Path, tmp_path: Path, name: str) -> None:
     residua("score", bundle, tmp_path / "nowhere", "--out", tmp_path / name)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_fdr_judges_all_pictures_together(bundle: Path, folder: Path, tmp_path: Path) -> None:
+    done = residua("score", bundle, folder, "--fdr", "0.75", "--out", tmp_path / "s.csv")
+    assert done.returncode == 0, done.stderr
+    rows = read_csv(tmp_path / "s.csv")
+    p = [float(row["p"]) for row in rows]
+    expected = benjamini_hochberg(p, 0.75).tolist()
+    assert any(expected)
+    assert [row["anomalous"] == "true" for row in rows] == expected
+    assert f"{sum(expected)} discoveries" in done.stderr
+    assert "at most 75% of them expected to be false" in done.stderr
+
+
+def test_fdr_that_the_calibration_cannot_show_is_a_warning(
+    bundle: Path, folder: Path, tmp_path: Path
+) -> None:
+    done = residua("score", bundle, folder, "--fdr", "0.05", "--out", tmp_path / "s.csv")
+    assert done.returncode == 0, done.stderr
+    assert "warning: nothing is discovered among 33 pictures" in done.stderr
+    assert "with 16 calibration scores no p-value is below 0.059" in done.stderr
+    assert "none can ever be" in done.stderr
+    assert {row["anomalous"] for row in read_csv(tmp_path / "s.csv")} == {"false"}
+
+
+def test_recalibrate_says_what_it_changed(bundle: Path, folder: Path, tmp_path: Path) -> None:
+    model = tmp_path / "new.residua"
+    done = residua("recalibrate", bundle, folder / "sound", "-o", model)
+    assert done.returncode == 0, done.stderr
+    assert "On 30 new normal pictures" in done.stdout
+    rule = next(line for line in done.stdout.splitlines() if "rule" in line)
+    assert "conformal(0.0589)" in rule
+    assert "conformal(0.0323)" in rule
+    assert "99 would give 1%" in done.stderr
+    assert f"written: {model}" in done.stderr
+    assert "recalibrated" in residua("info", model).stdout
+    again = residua("recalibrate", bundle, folder / "sound", "-o", model)
+    assert again.returncode == 1
+    assert "--force" in again.stderr
+
+
+def test_recalibrate_with_labelled_anomalies_replaces_the_model(
+    bundle: Path, folder: Path, tmp_path: Path
+) -> None:
+    model = Path(shutil.copytree(bundle, tmp_path / "m.residua"))
+    options = ["--threshold", "youden", "--anomalous", folder / "odd", "--json"]
+    done = residua("recalibrate", model, folder / "sound", *options)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["threshold"]["n_anomalous"] == found["anomalous"] == 3
+    assert open_bundle(model).manifest.threshold.rule == "youden"
+    rows = residua("score", model, folder / "odd", "--json").stdout.splitlines()
+    assert [json.loads(row)["anomalous"] for row in rows] == [True] * 3
 
 
 def test_a_reader_that_leaves_early_is_no_error(bundle: Path, folder: Path) -> None:

@@ -15,7 +15,10 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
-from sklearn.utils.estimator_checks import parametrize_with_checks
+from sklearn.utils.estimator_checks import (
+    check_methods_subset_invariance,
+    parametrize_with_checks,
+)
 
 from residua import AutoencoderDetector
 from residua.errors import (
@@ -49,16 +52,39 @@ def quietly_fitted(X: Any, **changes: Any) -> AutoencoderDetector:
 
 # scikit-learn's own contract. Its checks feed tables of any numbers, so the range comes from the
 # data, and noise that no network can learn, so a failed fit is but a warning.
-EXPECTED_FAILURES: dict[str, str] = {}
+EXPECTED_FAILURES = {
+    "check_methods_subset_invariance": "7 digits are asked for; of standard deviations that are "
+    "the logarithms of errors in float32 between batches of several sizes, 5 agree",
+}
 
 
 @pytest.mark.filterwarnings("ignore")
 @parametrize_with_checks(
     [quick(epochs=1, value_range="data")],
     expected_failed_checks=lambda _: EXPECTED_FAILURES,
+    xfail_strict=False,  # on another processor the digits may agree
 )
 def test_scikit_learns_contract_holds(estimator: AutoencoderDetector, check: Any) -> None:
     check(estimator)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_raw_errors_are_the_same_in_every_batch_to_all_digits() -> None:
+    raw = quick(epochs=1, value_range="data", scoring="error", threshold="zscore(2)")
+    check_methods_subset_invariance("AutoencoderDetector", raw)
+
+
+def test_standard_deviations_and_verdicts_are_the_same_in_every_batch(
+    detector: AutoencoderDetector, blobs: NDArray[np.uint8], stripes: NDArray[np.uint8]
+) -> None:
+    pictures = np.concatenate([blobs[:20], stripes])
+    together = detector.anomaly_scores(pictures)
+    alone = np.concatenate([detector.anomaly_scores(one[None]) for one in pictures])
+    np.testing.assert_allclose(alone, together, atol=1e-5, rtol=0)
+    # A calibration picture may be the very limit.
+    clear = np.abs(together - detector.threshold_.upper) > 1e-5
+    verdicts = np.concatenate([detector.predict(one[None]) for one in pictures])
+    assert (verdicts == detector.predict(pictures))[clear].all()
 
 
 def test_it_tells_blobs_from_stripes(
@@ -70,19 +96,28 @@ def test_it_tells_blobs_from_stripes(
     assert (detector.predict(blobs) == 1).mean() > 0.95
 
 
-def test_signs_are_scikit_learns_and_the_score_is_raw(
-    detector: AutoencoderDetector, blobs: NDArray[np.uint8]
-) -> None:
+def test_signs_are_scikit_learns(detector: AutoencoderDetector, blobs: NDArray[np.uint8]) -> None:
     scores = detector.anomaly_scores(blobs)
     assert scores.dtype == np.float64
     assert np.array_equal(detector.score_samples(blobs), -scores)
     np.testing.assert_allclose(
         detector.decision_function(blobs), detector.score_samples(blobs) - detector.offset_
     )
+
+
+def test_the_score_error_is_the_mean_of_the_squared_error(blobs: NDArray[np.uint8]) -> None:
+    detector = quietly_fitted(blobs, scoring="error", error_map="squared")
     maps = detector.error_maps(blobs)
+    scores = detector.anomaly_scores(blobs)
     np.testing.assert_allclose(scores, maps.astype(np.float64).mean((1, 2)), rtol=1e-12)
     expected = np.square(detector.reconstruct(blobs)[..., 0] - blobs / np.float32(255))
     np.testing.assert_allclose(maps, expected, atol=1e-6)
+
+
+def test_the_score_is_surprise_unless_another_is_asked_for(detector: AutoencoderDetector) -> None:
+    assert detector.manifest_.settings.score == "surprise"
+    normal = detector.calibration_scores_
+    assert -2 < normal.mean() < 2  # in standard deviations of normal pictures
 
 
 def test_a_two_sided_rule_flags_scores_that_are_too_low(blobs: NDArray[np.uint8]) -> None:
@@ -264,6 +299,8 @@ def test_mixed_sizes_and_modes_are_brought_to_one(blobs: NDArray[np.uint8], tmp_
         {"loss": "hinge"},
         {"error_map": "cubed"},
         {"reduction": "sum"},
+        {"scoring": "suprise"},
+        {"scoring": "knn(0)"},
         {"threshold": "sigma(3)"},
         {"precision": "fp8"},
         {"device": "tpu"},
@@ -312,6 +349,50 @@ def test_a_percentile_on_few_pictures_warns_of_the_rate_to_expect(
             warnings.simplefilter("ignore", other)
         with pytest.warns(TooFewForThreshold, match=r"1\.00%.*16 held-out.*6\.8%"):
             quick(threshold="percentile(99)").fit(blobs)
+
+
+def test_the_default_on_few_pictures_warns_of_the_rate_it_can_promise(
+    blobs: NDArray[np.uint8],
+) -> None:
+    with warnings.catch_warnings():
+        for other in (LearnedNothing, WorseThanPCA):
+            warnings.simplefilter("ignore", other)
+        with pytest.warns(TooFewForThreshold, match=r"below 1 in 17.*5\.9%.*99 would give 1%"):
+            fitted = quick().fit(blobs)
+    assert fitted.threshold_.rule == "conformal(0.0589)"
+    assert fitted.threshold_.upper == fitted.calibration_scores_.max()
+
+
+def test_a_promise_that_so_few_pictures_cannot_keep_is_refused_before_training(
+    blobs: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("residua.fitting.train", lambda *_, **__: pytest.fail("it was trained"))
+    with pytest.raises(TooFewImages, match=r"conformal\(0\.001\) needs .* 999 .* has 16"):
+        quick(threshold="conformal(0.001)").fit(blobs)
+
+
+def test_a_fit_refuses_a_labelled_rule(blobs: NDArray[np.uint8]) -> None:
+    with pytest.raises(ConfigurationError, match="residua recalibrate"):
+        quick(threshold="best_f1").fit(blobs)
+
+
+def test_p_values_are_those_of_the_verdicts_and_rare_for_the_odd(
+    detector: AutoencoderDetector, blobs: NDArray[np.uint8], stripes: NDArray[np.uint8]
+) -> None:
+    p = detector.p_values(np.concatenate([blobs[:20], stripes]))
+    verdicts = list(detector.verdicts(np.concatenate([blobs[:20], stripes])))
+    assert [verdict.p for verdict in verdicts] == p.tolist()
+    assert (p[20:] == 1 / (len(detector.calibration_scores_) + 1)).all()
+    flagged = [verdict.p <= 0.0589 for verdict in verdicts]
+    assert [verdict.anomalous for verdict in verdicts] == flagged
+
+
+def test_discoveries_are_the_odd_among_many(
+    detector: AutoencoderDetector, blobs: NDArray[np.uint8], stripes: NDArray[np.uint8]
+) -> None:
+    found = detector.discoveries(np.concatenate([blobs[:10], stripes]), fdr=0.1)
+    assert found[10:].all()
+    assert found[:10].sum() <= 2
 
 
 def test_an_interrupted_fit_is_not_discarded_without_a_word(

@@ -16,9 +16,9 @@ from residua.results import COLUMNS, FORMATS, verdict_file
 from residua.scoring.verdicts import Verdict
 
 ROWS = [
-    Verdict(0, "a,b.png", 0.1, 0.5, False, "good"),
-    Verdict(1, 'quo"te\nline.png', 1 / 3, 0.5, False),
-    Verdict(2, "ünïcode.png", 1e-17, 0.5, False),
+    Verdict(0, "a,b.png", 0.1, 0.5, False, "good", p=1 / 17),
+    Verdict(1, 'quo"te\nline.png', 1 / 3, 0.5, False, p=0.5),
+    Verdict(2, "ünïcode.png", 1e-17, 0.5, False, p=1.0),
     Verdict(3, "bad.png", None, 0.5, None, error="zero bytes"),
 ]
 
@@ -41,6 +41,7 @@ def read(path: Path) -> list[dict[str, object]]:
         {
             "id": row["id"],
             "score": float(row["score"]) if row["score"] else None,
+            "p": float(row["p"]) if row["p"] else None,
             "threshold": float(row["threshold"]),
             "anomalous": flags[row["anomalous"]],
             "label": row["label"] or None,
@@ -56,6 +57,13 @@ def test_what_is_written_is_read_back(suffix: str, tmp_path: Path) -> None:
     write(path, ROWS)
     expected = [{name: getattr(row, name) for name in COLUMNS} for row in ROWS]
     assert read(path) == expected
+
+
+def test_the_p_value_stands_beside_the_score(tmp_path: Path) -> None:
+    write(tmp_path / "scores.csv", ROWS[:1])
+    header, row = (tmp_path / "scores.csv").read_text(encoding="utf-8").splitlines()
+    assert header == "id,score,p,threshold,anomalous,label,error"
+    assert row == '"a,b.png",0.1,0.058823529411764705,0.5,false,good,'
 
 
 @pytest.mark.parametrize("suffix", FORMATS)

@@ -29,13 +29,18 @@ def small(blobs: NDArray[np.uint8]) -> NDArray[np.uint8]:
 @pytest.mark.parametrize(
     ("error_map", "reduction"), list(itertools.product(ERROR_MAPS, REDUCTIONS))
 )
-def test_onnx_runtime_and_torch_give_one_score(
+def test_onnx_runtime_and_torch_give_one_error(
     model: str, error_map: str, reduction: str, small: NDArray[np.uint8], tmp_path: Path
 ) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         detector = AutoencoderDetector(
-            model, error_map=error_map, reduction=reduction, epochs=1, on_failed_fit="warn"
+            model,
+            error_map=error_map,
+            reduction=reduction,
+            scoring="error",
+            epochs=1,
+            on_failed_fit="warn",
         ).fit(small)
     by_torch = detector.anomaly_scores(small)
     by_onnx = scores_of(BundleScorer(detector.save(tmp_path / "m.residua")), small)

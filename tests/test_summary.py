@@ -32,12 +32,46 @@ def test_the_worst_come_first_and_the_rest_is_counted() -> None:
     assert "7 more" in text
 
 
+def test_how_far_a_score_lies_from_the_threshold_is_a_difference_of_either_sign() -> None:
+    summary = Summary(3)
+    summary.add(Verdict(0, "below.png", -1.5, -0.5, False))
+    summary.add(Verdict(1, "above.png", 0.25, -0.5, True))
+    rows = shown(summary.table("run")).splitlines()
+    assert "−1 " in next(row for row in rows if "below.png" in row)
+    assert "+0.75" in next(row for row in rows if "above.png" in row)
+
+
 def test_counts_are_of_all_pictures() -> None:
     line = filled(1, 10).line()
     assert "10 scored" in line
     assert "2 anomalous" in line
     assert "20.0%" in line
     assert "1 could not be read" in line
+
+
+def test_the_p_value_is_shown_and_a_missing_one_is_a_dash() -> None:
+    summary = Summary(3)
+    summary.add(Verdict(0, "rare.png", 2.0, 1.0, True, p=1 / 17))
+    summary.add(Verdict(1, "bad.png", None, 1.0, None, error="x"))
+    rows = shown(summary.table("run")).splitlines()
+    assert "0.059" in next(row for row in rows if "rare.png" in row)
+    assert "–" in next(row for row in rows if "bad.png" in row)
+
+
+@pytest.mark.parametrize(("flagged", "said"), [(1, "1 discovery"), (2, "2 discoveries")])
+def test_a_run_judged_together_says_the_rate_of_false_ones(flagged: int, said: str) -> None:
+    summary = Summary(3, fdr=0.05)
+    for index in range(10):
+        summary.add(Verdict(index, f"{index}.png", 1.0, 1.0, index < flagged, p=0.5))
+    assert said in summary.line()
+    assert "at most 5% of them expected to be false" in summary.line()
+
+
+def test_a_limit_of_no_size_has_no_multiples() -> None:
+    summary = Summary(1)
+    summary.add(Verdict(0, "a.png", 1.0, -0.5, True, p=0.1))
+    row = next(row for row in shown(summary.table("run")).splitlines() if "a.png" in row)
+    assert "-2.00" not in row
 
 
 def test_errors_are_shown_as_they_are() -> None:
@@ -50,6 +84,8 @@ def test_a_run_without_one_readable_picture_has_no_share() -> None:
     assert "%" not in summary.line()
 
 
-@pytest.mark.parametrize("word", ["conv", "16 × 16, grey", "percentile(99)", "PCA of 16", "seed 0"])
+@pytest.mark.parametrize(
+    "word", ["conv", "16 × 16, grey", "conformal(0.0589)", "PCA of 16", "seed 0"]
+)
 def test_what_a_model_is_fits_a_page(bundle: Path, word: str) -> None:
     assert word in shown(info_table("m", open_bundle(bundle).manifest))

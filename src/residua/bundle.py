@@ -37,6 +37,7 @@ from residua.errors import (
     NotABundle,
     OutputError,
 )
+from residua.features.record import BackboneRecord
 from residua.images.preprocess import InputSpec
 from residua.scoring.thresholds import Threshold
 from residua.settings import FitSettings
@@ -60,12 +61,21 @@ class ModelRecord(BaseModel):
 
     name: str
     """Name in the registry of networks."""
+    package: str | None = None
+    """The package that offers it, with its version. None: it is built in."""
     latent_dim: int
     """Numbers in the code."""
     loss: str
     """Training loss."""
     parameters: int
     """Number of trained weights."""
+    backbone: BackboneRecord | None = None
+    """The frozen network whose features it rebuilds. None: it rebuilds pixels."""
+
+    @property
+    def rebuilds_pixels(self) -> bool:
+        """Whether pictures come back as pixels; else only a view of the code does."""
+        return self.backbone is None
 
 
 class DataRecord(BaseModel):
@@ -83,6 +93,26 @@ class DataRecord(BaseModel):
     """Pictures that could not be read."""
     fingerprint: str
     """SHA-256 of all decoded pixels."""
+
+
+class RecalibrationRecord(BaseModel):
+    """How the threshold was fitted anew, after the fit."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    created: datetime
+    source: str
+    """What the new normal pictures were called."""
+    pictures: int
+    """Number of them: threshold and calibration scores rest on these alone."""
+    anomalous: int | None
+    """Number of labelled anomalies that the rule saw; None: it saw none."""
+    skipped: int
+    """Pictures, of both kinds, that could not be read."""
+    fingerprint: str
+    """SHA-256 of the decoded pixels of the normal ones."""
+    previous_threshold: Threshold
+    """The limits that these replaced."""
 
 
 class Manifest(BaseModel):
@@ -121,6 +151,8 @@ class Manifest(BaseModel):
     """One record an epoch."""
     checks: FitChecks
     """The network's error beside those of simple predictors."""
+    recalibrated: RecalibrationRecord | None = None
+    """How the threshold was fitted anew; None: it is that of the fit."""
 
 
 class Bundle(BaseModel):
@@ -188,13 +220,65 @@ def write_bundle(
     with _writing(final) as beside:
         (beside / WEIGHTS).write_bytes(save(dict(weights)))
         (beside / GRAPH).write_bytes(graph)
-        np.savez(beside / CALIBRATION, scores=calibration_scores)
-        text = json.dumps(manifest.model_dump(mode="json"), indent=2, allow_nan=False)
-        (beside / MANIFEST).write_text(text + "\n", encoding="utf-8")
-        sums = [f"{_sha256(beside / name)}  {name}\n" for name in _FILES]
-        (beside / CHECKSUMS).write_text("".join(sums), encoding="ascii")
-        _flush_to_disk(beside)
+        _complete(beside, manifest, calibration_scores)
     return final
+
+
+def write_recalibrated(
+    path: str | os.PathLike[str],
+    bundle: Bundle,
+    manifest: Manifest,
+    calibration_scores: NDArray[np.float64],
+) -> Path:
+    """Write a bundle with another's weights and graph, byte for byte; it may take its place.
+
+    It needs no training package. See `write_bundle` for what becomes of a bundle of that name.
+
+    Parameters
+    ----------
+    path : path-like
+        The new bundle's folder; ``bundle.path`` to replace it.
+    bundle : Bundle
+        Where weights and graph come from.
+    manifest : Manifest
+    calibration_scores : ndarray of shape (n,), float64
+
+    Raises
+    ------
+    BundleAltered
+        A file of the old bundle is no longer the one that was verified.
+    OutputError
+        The folder cannot be written, or something that is no bundle lies there.
+    """
+    final = Path(path)
+    check_writable(final)
+    sums = _read_checksums(bundle.path)
+    with _writing(final) as beside:
+        for name in set(_FILES) - {MANIFEST, CALIBRATION}:
+            shutil.copyfile(bundle.path / name, beside / name)
+            if _sha256(beside / name) != sums.get(name):
+                raise BundleAltered(
+                    f"{bundle.path / name} was altered while it was in use; copy the bundle again"
+                )
+        _complete(beside, manifest, calibration_scores)
+    return final
+
+
+def quantiles_of(calibration_scores: NDArray[np.float64]) -> dict[str, float]:
+    """Return the quantiles of the calibration scores (n,) that a manifest holds, by their level."""
+    levels = (0.0, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1.0)
+    quantiles = np.quantile(calibration_scores, levels).tolist()
+    return {f"{level:g}": value for level, value in zip(levels, quantiles, strict=True)}
+
+
+def _complete(folder: Path, manifest: Manifest, calibration_scores: NDArray[np.float64]) -> None:
+    """Add to weights and graph what makes a bundle of them."""
+    np.savez(folder / CALIBRATION, scores=calibration_scores)
+    text = json.dumps(manifest.model_dump(mode="json"), indent=2, allow_nan=False)
+    (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
+    sums = [f"{_sha256(folder / name)}  {name}\n" for name in _FILES]
+    (folder / CHECKSUMS).write_text("".join(sums), encoding="ascii")
+    _flush_to_disk(folder)
 
 
 def open_bundle(path: str | os.PathLike[str]) -> Bundle:

@@ -20,11 +20,13 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from residua.bundle import open_bundle
 from residua.card import card
+from residua.catalogue import DEFAULT_MODEL
 from residua.errors import BadArray
 from residua.fitting import FitOutcome, fit_network, manifest_of
-from residua.graph import load_graph, save_model
 from residua.images.resolve import resolve_source
 from residua.images.source import ArraySource, Batch, ImageSource
+from residua.saving import load_graph, save_model
+from residua.scoring.calibration import discoveries, p_values, require_fdr
 from residua.scoring.thresholds import ThresholdRule
 from residua.scoring.verdicts import (
     ScoredBatch,
@@ -42,21 +44,30 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  #
     Parameters
     ----------
     model : str, default="conv"
-        Network, a name from `residua.models.MODELS`.
+        Network, a name from `residua.models.MODELS`; or "features", which rebuilds the features
+        of a pretrained network, ``model_options={"backbone": "file.onnx"}``.
     latent_dim : int or None, default=None
         Numbers in the code; None leaves the choice to the network.
     loss : {"mse", "bce"} or None, default=None
         Training loss; None leaves the choice to the network.
     model_options : dict or None, default=None
         Further keyword parameters of the network.
-    error_map : str, default="squared"
-        Error map, a name from `residua.scoring.errors.ERROR_MAPS`: "squared", "absolute", "bce",
+    error_map : str, default="absolute"
+        Error map, a name from `residua.scoring.errors.ERROR_MAPS`: "absolute", "squared", "bce",
         "bce_excess", "ssim".
     reduction : str, default="mean"
-        How the map becomes one score: "mean", "topk(0.05)", "max(2)".
-    threshold : str or ThresholdRule, default="percentile(99)"
-        Rule fitted on held-out normal pictures: "zscore(3)", "zscore(3, two_sided=True)",
-        "percentile(99)", "mad(3.5)".
+        How the map becomes one number: "mean", "topk(0.05)", "max(2)".
+    scoring : str, default="surprise"
+        What the score is, a name from `residua.scoring.names.SCORES`: "error" is that number as
+        it is; "relative" sets it against the picture's own content, "worst" does so for the
+        worst twentieth of the picture, "normalised" sets each pixel's error against what is usual
+        there, and "normalised_relative" does both; "mahalanobis" and "knn" measure how far the
+        code lies from normal codes; "surprise" joins "relative", "worst", "normalised_relative"
+        and "knn", each in standard deviations of normal pictures.
+    threshold : str or ThresholdRule, default="auto"
+        Rule fitted on held-out normal pictures: "conformal(0.01)", "tail(0.001)",
+        "percentile(99)", "zscore(3)", "zscore(3, two_sided=True)", "mad(3.5)". "auto" is
+        "conformal(0.01)", or the strictest promise that fewer than 99 calibration pictures allow.
     epochs : int or None, default=None
         Passes over the training pictures, at most. None: as many as make about 4,000 steps,
         from 15 to 200.
@@ -139,14 +150,15 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  #
 
     def __init__(
         self,
-        model: str = "conv",
+        model: str = DEFAULT_MODEL,
         *,
         latent_dim: int | None = None,
         loss: str | None = None,
         model_options: Mapping[str, Any] | None = None,
-        error_map: str = "squared",
+        error_map: str = "absolute",
         reduction: str = "mean",
-        threshold: str | ThresholdRule = "percentile(99)",
+        scoring: str = "surprise",
+        threshold: str | ThresholdRule = "auto",
         epochs: int | None = None,
         batch_size: int | None = None,
         learning_rate: float = 5e-3,
@@ -173,6 +185,7 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  #
         self.model_options = model_options
         self.error_map = error_map
         self.reduction = reduction
+        self.scoring = scoring
         self.threshold = threshold
         self.epochs = epochs
         self.batch_size = batch_size
@@ -263,10 +276,40 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  #
         scores = self.anomaly_scores(X)
         return np.where(self.threshold_.is_anomalous(scores), -1, 1)
 
+    def p_values(self, X: Any) -> NDArray[np.float64]:
+        """Return how often a held-out normal picture scores as high as each picture (N,).
+
+        In (0, 1]; the lower, the rarer. Below 1 / (n + 1) with n calibration pictures it cannot
+        fall. See `residua.scoring.calibration.p_values`.
+        """
+        scores = self.anomaly_scores(X)
+        return p_values(scores, self.calibration_scores_)
+
+    def discoveries(self, X: Any, fdr: float = 0.1) -> NDArray[np.bool_]:
+        """Say which pictures (N,) are anomalous when all of them are judged together.
+
+        Parameters
+        ----------
+        X : as in `fit`
+        fdr : float, default=0.1
+            False-discovery rate, in (0, 1): the share of normal pictures to expect among those
+            called anomalous, at most. The threshold has no part in it. See
+            `residua.scoring.calibration.discoveries`.
+
+        Raises
+        ------
+        ConfigurationError
+            The rate is not in (0, 1).
+        """
+        require_fdr(fdr)
+        scores = self.anomaly_scores(X)
+        return discoveries(scores, self.calibration_scores_, fdr)
+
     def reconstruct(self, X: Any) -> NDArray[np.float32]:
         """Return the pictures as the network rebuilds them (N, H, W, C), in [0, 1].
 
-        H and W are the model's input size.
+        H and W are the model's input size. Where features are rebuilt, no picture is: what comes
+        is a view of what each code stands for, on which no score depends.
         """
         return np.concatenate([scored.x_hat for scored in self._scored_strictly(X)])
 
@@ -281,7 +324,7 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  #
     def verdicts(self, X: Any) -> Iterator[Verdict]:
         """Yield one `Verdict` a picture, in order; unreadable ones carry their error."""
         source = self._source(X, reset=False)
-        maker = VerdictMaker(source, self.threshold_)
+        maker = VerdictMaker(source, self.threshold_, self.calibration_scores_)
         for batch, scored in self._scored(source):
             yield from maker.of(batch, scored)
 
@@ -317,6 +360,7 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  #
         random_state = values.pop("random_state")
         if not isinstance(random_state, Integral):
             random_state = check_random_state(random_state).randint(2**31 - 1)
+        values["score"] = values.pop("scoring")
         if values["value_range"] == "data":
             if not isinstance(source, ArraySource):
                 raise BadArray("value_range 'data' is for arrays; give (lowest, highest) for files")
@@ -378,8 +422,8 @@ def load(path: str | os.PathLike[str]) -> AutoencoderDetector:
     bundle = open_bundle(path)
     manifest = bundle.manifest
     settings = manifest.settings
-    values = settings.model_dump(exclude={"seed"})
-    detector = AutoencoderDetector(**values, random_state=settings.seed)
+    values = settings.model_dump(exclude={"seed", "score"})
+    detector = AutoencoderDetector(**values, scoring=settings.score, random_state=settings.seed)
     detector.graph_ = load_graph(bundle)
     detector.model_ = detector.graph_.model
     detector.manifest_ = manifest

@@ -8,6 +8,7 @@
     │   ├── NoReadableImage                files, but not one of them decodes
     │   ├── TooFewImages                   fewer than the step needs
     │   ├── IdenticalImages                nothing to learn: all pictures are equal
+    │   ├── IdenticalScores                calibration scores without a tail to fit
     │   ├── BadArray                       shape, type, NaN or range of an array
     │   ├── BadLabels                      labels or classes that do not fit the pictures
     │   └── ImageError                     one picture; becomes an error row in a batch
@@ -21,7 +22,9 @@
     │   ├── DatasetUnavailable             not on disk and no mirror answers
     │   └── DatasetCorrupt                 content that is not the published one
     ├── ConfigurationError (ValueError)    a parameter outside its range
-    │   └── UnknownName                    no such model, rule, map …; the nearest are offered
+    │   ├── UnknownName                    no such model, rule, map …; the nearest are offered
+    │   ├── PluginFailed                   another package's model that cannot be imported
+    │   └── BrokenContract                 a model that does not do what is asked of models
     ├── TrainingError
     │   ├── TrainingDiverged               the loss became NaN or infinite
     │   ├── NothingLearned                 no better than predicting the mean picture, twice
@@ -31,15 +34,19 @@
     │   ├── NotABundle                     a folder or file of another kind
     │   ├── BundleIncomplete               a file of it is missing or cut short
     │   ├── BundleAltered                  a file's checksum differs
-    │   └── BundleTooNew                   written by a later schema
+    │   ├── BundleTooNew                   written by a later schema
+    │   └── NetworkNotInstalled            its model is of a package that is not there
     ├── OutputError                        a result that could not be written
     └── MissingExtra (ImportError)         an optional dependency; names the extra to install
 
     ResiduaWarning (UserWarning)
     ├── SkippedImages                      unreadable pictures left out of a fit
     ├── TooFewForThreshold                 fewer held-out pictures than the promised rate needs
+    ├── NoSpread                           all calibration scores are equal
     ├── Discarded                          an interrupted fit that is not resumed
     ├── WorseThanPCA                       a linear code of the same size rebuilds better
+    ├── CollapsedCode                      all normal pictures have the same code
+    ├── ConfoundedScore                    the score follows how much there is in a picture
     ├── NoBottleneck                       the code is not smaller than the picture
     ├── LearnedNothing                 no better than the mean picture, where that is tolerated
     └── Restarted                          a first training learned nothing; a new seed is tried
@@ -89,6 +96,10 @@ class TooFewImages(InputError):
 
 class IdenticalImages(InputError):
     """All pictures are equal, so there is nothing to learn."""
+
+
+class IdenticalScores(InputError):
+    """So many calibration scores are equal that the threshold rule has nothing to go by."""
 
 
 class BadArray(InputError):
@@ -152,6 +163,14 @@ class UnknownName(ConfigurationError):
         return cls(f"no {kind} is called {name!r}; {nearest_names(name, known)}")
 
 
+class PluginFailed(ConfigurationError):
+    """A model that another package offers cannot be imported, or not told from another."""
+
+
+class BrokenContract(ConfigurationError):
+    """A model that does not do what fitting, scoring and saving ask of one."""
+
+
 class TrainingError(ResiduaError):
     """Training did not end in a usable model."""
 
@@ -192,6 +211,10 @@ class BundleTooNew(BundleError):
     """The bundle was written by a later version of the schema."""
 
 
+class NetworkNotInstalled(BundleError):
+    """The bundle's model is of a package that is not installed; ONNX Runtime still scores it."""
+
+
 class OutputError(ResiduaError):
     """A result could not be written."""
 
@@ -227,12 +250,24 @@ class TooFewForThreshold(ResiduaWarning):
     """Fewer pictures were held out than the threshold's false-positive rate needs."""
 
 
+class NoSpread(ResiduaWarning):
+    """All calibration scores are equal, so the threshold is that score."""
+
+
 class Discarded(ResiduaWarning):
     """An interrupted fit is started afresh, since resuming was not asked for."""
 
 
 class WorseThanPCA(ResiduaWarning):
     """A linear code (PCA) of the same size rebuilds held-out pictures better."""
+
+
+class CollapsedCode(ResiduaWarning):
+    """All normal pictures have the same code, so that distances between codes say nothing."""
+
+
+class ConfoundedScore(ResiduaWarning):
+    """The score follows how much there is in a picture, rather than how strange it is."""
 
 
 class NoBottleneck(ResiduaWarning):

@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from rich.console import Console
 
-from residua.bundle import DataRecord, Manifest, ModelRecord
+from residua.bundle import DataRecord, Manifest, ModelRecord, quantiles_of
 from residua.errors import (
     CannotResume,
     Discarded,
@@ -29,21 +29,21 @@ from residua.errors import (
     TooFewForThreshold,
     TooFewImages,
 )
+from residua.features.record import BackboneRecord
 from residua.graph import ScoringGraph
 from residua.images.preprocess import InputSpec
 from residua.images.source import ImageSource
 from residua.images.splits import holdout
-from residua.models import Autoencoder, build_model
-from residua.scoring.errors import ImageScore
+from residua.material import Material, material_of
+from residua.models import package_of
+from residua.normality import calibrate, fitted_score, warn_if_confounded
 from residua.scoring.thresholds import Threshold, ThresholdRule, build_rule
-from residua.scoring.verdicts import batch_size_for
 from residua.settings import FitSettings
 from residua.training.config import TrainingConfig
 from residua.training.feeding import PixelStore, decode_all
 from residua.training.fit import (
     TrainingResult,
     choose_batch_size,
-    choose_epochs,
     train,
 )
 from residua.training.module import EpochWatcher
@@ -55,7 +55,6 @@ MIN_IMAGES = 6
 FIT_MARK = "fit.json"
 """Names, in a checkpoint folder, the settings and pictures of the fit that it belongs to."""
 
-_MAPS_FOR_CEILING = 256
 _DECODED = "residua-decoded-"
 
 
@@ -72,6 +71,8 @@ class FitOutcome:
     calibration_scores: NDArray[np.float64]
     map_ceiling: float
     data: DataRecord
+    backbone: BackboneRecord | None = None
+    """The frozen network whose features are rebuilt. None: pixels are."""
 
 
 def fit_network(
@@ -112,27 +113,21 @@ def fit_network(
             f"there is no interrupted fit in {checkpoint_folder}; fit without resuming"
         )
     rule = build_rule(settings.threshold)
-    score = ImageScore(settings.error_map, settings.reduction)
+    material = material_of(settings)
     _require_enough(len(source), "")
     spec = source.suggest_spec(
-        size=settings.image_size,
+        size=material.image_size,
         channels=settings.channels,
         resize=settings.resize,
         value_range=None if settings.value_range == "data" else settings.value_range,
         background=settings.background,
     )
 
-    def build() -> Autoencoder:
-        return build_model(
-            settings.model,
-            spec.shape,
-            latent_dim=settings.latent_dim,
-            loss=settings.loss,
-            options=settings.model_options,
-        )
-
-    with torch.device("meta"):  # the shape is refused here, if at all; no weights are drawn
-        build()
+    material.meet(spec)
+    with torch.device("meta"):  # no weights are drawn
+        trial = material.build()
+    material.score(trial)  # refused here, if at all, and fitted at the end
+    material.check()
     with _workspace(checkpoint_folder) as folder:
         if console is not None and not source.in_memory:
             passed = getattr(source, "ignored", 0)
@@ -149,7 +144,8 @@ def fit_network(
             (settings.validation_fraction, settings.calibration_fraction),
             settings.seed,
         )
-        config = _training_config(settings, len(parts.train))
+        rule.require(len(parts.calibration))
+        config = _training_config(settings, material, len(parts.train))
         if checkpoint_folder is not None:
             _claim(checkpoint_folder, settings, store, resume)
         if console is not None:
@@ -159,9 +155,10 @@ def fit_network(
                 f"{len(parts.calibration):,} calibrate",
                 highlight=False,
             )
+        inputs = material.inputs(store.pixels, parts.train, folder)
         result = train(
-            build,
-            store.pixels,
+            material.build,
+            inputs,
             parts.train,
             parts.validation,
             config,
@@ -171,8 +168,10 @@ def fit_network(
             console=console,
             on_epoch=on_epoch,
         )
-        graph = ScoringGraph(result.model, score).eval()
-        scores, ceiling = _calibrate(graph, store.pixels, parts.calibration, spec)
+        score = fitted_score(material, result.model, inputs, parts)
+        graph = material.graph(result.model, score, store.pixels, inputs, parts.train)
+        scores, ceiling = calibrate(graph, store.pixels, parts.calibration, spec)
+        warn_if_confounded(graph, material, store.pixels, inputs, parts)
     _warn_of_few(rule, len(scores))
     return FitOutcome(
         input_spec=spec,
@@ -189,26 +188,31 @@ def fit_network(
             skipped=len(store.failures),
             fingerprint=store.fingerprint,
         ),
+        backbone=material.backbone,
     )
 
 
 def with_score(outcome: FitOutcome, settings: FitSettings, pixels: NDArray[np.uint8]) -> FitOutcome:
     """Return a fit under another score or threshold rule; the network is the same.
 
+    For networks that rebuild pixels.
+
     Parameters
     ----------
     outcome : FitOutcome
-        Of settings that differ in ``error_map``, ``reduction`` and ``threshold`` at most.
+        Of settings that differ in ``error_map``, ``reduction``, ``score`` and ``threshold`` at
+        most.
     settings : FitSettings
     pixels : ndarray of shape (N, H, W, C), uint8
-        The pictures of the fit, at the size of its input. The threshold is fitted anew on those
-        of them that calibrated the fit.
+        The pictures of the fit, at the size of its input. Score and threshold are fitted anew on
+        those of them that they were fitted on before.
     """
     fractions = (settings.validation_fraction, settings.calibration_fraction)
     held = holdout(len(pixels), fractions, settings.seed)
-    score = ImageScore(settings.error_map, settings.reduction)
-    graph = ScoringGraph(outcome.graph.model, score).eval()
-    scores, ceiling = _calibrate(graph, pixels, held.calibration, outcome.input_spec)
+    material = material_of(settings)
+    model = outcome.graph.model
+    graph = ScoringGraph(model, fitted_score(material, model, pixels, held)).eval()
+    scores, ceiling = calibrate(graph, pixels, held.calibration, outcome.input_spec)
     return replace(
         outcome,
         graph=graph,
@@ -229,8 +233,6 @@ def manifest_of(outcome: FitOutcome, settings: FitSettings, n_features: int | No
         Columns of the table that was fitted; None: pictures.
     """
     model = outcome.training.model
-    levels = (0.0, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1.0)
-    quantiles = np.quantile(outcome.calibration_scores, levels)
     packages = ("residua", "torch", "lightning", "numpy", "pillow")
     return Manifest(
         created=datetime.now(UTC),
@@ -238,18 +240,18 @@ def manifest_of(outcome: FitOutcome, settings: FitSettings, n_features: int | No
         input=outcome.input_spec,
         model=ModelRecord(
             name=settings.model,
+            package=package_of(settings.model),
             latent_dim=model.latent_dim,
             loss=model.loss,
             parameters=sum(p.numel() for p in model.parameters()),
+            backbone=outcome.backbone,
         ),
         settings=settings,
         training=outcome.config,
         seed=outcome.training.seed,
         interrupted=outcome.training.interrupted,
         threshold=outcome.threshold,
-        calibration_quantiles={
-            f"{level:g}": float(value) for level, value in zip(levels, quantiles, strict=True)
-        },
+        calibration_quantiles=quantiles_of(outcome.calibration_scores),
         map_ceiling=outcome.map_ceiling,
         data=outcome.data,
         n_features=n_features,
@@ -258,10 +260,10 @@ def manifest_of(outcome: FitOutcome, settings: FitSettings, n_features: int | No
     )
 
 
-def _training_config(settings: FitSettings, n_train: int) -> TrainingConfig:
+def _training_config(settings: FitSettings, material: Material, n_train: int) -> TrainingConfig:
     batch_size = settings.batch_size or choose_batch_size(n_train)
     return TrainingConfig(
-        epochs=settings.epochs or choose_epochs(n_train, batch_size),
+        epochs=settings.epochs or material.epochs(n_train, batch_size),
         batch_size=batch_size,
         learning_rate=settings.learning_rate,
         schedule=settings.schedule,
@@ -307,33 +309,13 @@ def check_store(store: PixelStore) -> None:
 
 def _warn_of_few(rule: ThresholdRule, n: int) -> None:
     """Warn where ``n`` scores are too few for the share that the rule is meant to flag."""
-    promised, expected = rule.promised_rate, rule.expected_rate(n)
-    if promised is None or expected is None or expected <= 2 * promised:
-        return
-    warnings.warn(
-        f"{rule} is meant to flag {promised:.2%} of normal pictures; resting on {n} held-out ones "
-        f"it must be expected to flag {expected:.1%}. Fit on more pictures, or hold out a larger "
-        f"calibration fraction",
-        TooFewForThreshold,
-        stacklevel=4,
-    )
-
-
-def _calibrate(
-    graph: ScoringGraph, pixels: NDArray[np.uint8], indices: NDArray[np.int64], spec: InputSpec
-) -> tuple[NDArray[np.float64], float]:
-    """Return the scores of the calibration pictures, and the full scale of heat maps."""
-    scores: list[NDArray[np.float64]] = []
-    maps: list[NDArray[np.float32]] = []
-    size = batch_size_for(spec)
-    with torch.inference_mode():
-        for start in range(0, len(indices), size):
-            images = torch.from_numpy(pixels[indices[start : start + size]])
-            batch_scores, batch_maps, _, _ = graph(images)
-            scores.append(batch_scores.numpy())
-            if start < _MAPS_FOR_CEILING:
-                maps.append(batch_maps.numpy())
-    return np.concatenate(scores), float(np.quantile(np.concatenate(maps), 0.999))
+    shortage = rule.shortage(n)
+    if shortage is not None:
+        warnings.warn(
+            f"{shortage}. Fit on more pictures, or hold out a larger calibration fraction",
+            TooFewForThreshold,
+            stacklevel=4,
+        )
 
 
 @contextlib.contextmanager

@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
-import copy
 import io
-import os
 import warnings
-from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from residua.bundle import Bundle, Manifest, write_bundle
-from residua.errors import BundleAltered
-from residua.models import Autoencoder, build_model, to_network
-from residua.scoring.errors import ImageScore
+from residua.models import Autoencoder, to_network
+from residua.scoring.score import PictureScore, picture_score
 from residua.scoring.verdicts import ScoredBatch
+from residua.settings import FitSettings
 
-_OPSET = 17
+OPSET = 17
 
 
 class ScoringGraph(nn.Module):
     """All that is computed of a batch of pictures, in float32.
 
     This is the one definition of a score: Python runs it by torch, and everything else runs what
-    `to_onnx` writes of it.
+    `onnx` writes of it.
     """
 
-    def __init__(self, model: Autoencoder, score: ImageScore) -> None:
+    def __init__(self, model: Autoencoder, score: PictureScore) -> None:
         super().__init__()
         self.model = model
         self.score = score
@@ -46,80 +40,74 @@ class ScoringGraph(nn.Module):
         """
         x = to_network(images)
         x_hat, latent = self.model(x)
-        error_map, scores = self.score(x, x_hat)
+        error_map, scores = self.score(x, x_hat, latent)
         return scores, error_map, x_hat.permute(0, 2, 3, 1), latent
+
+    def under(self, score: PictureScore) -> ScoringGraph:
+        """Return the same network under another score."""
+        return ScoringGraph(self.model, score).eval()
+
+    def onnx(self) -> bytes:
+        """Write the graph as ONNX, any number of pictures a batch."""
+        model = self.model
+        images = torch.zeros((2, model.height, model.width, model.channels), dtype=torch.uint8)
+        return write_onnx(self, (images,), ["images"], list(ScoredBatch._fields))
+
+    def further_state(self) -> dict[str, Tensor]:
+        """Return the numbers that belong to neither network nor score, by name."""
+        return {}
 
 
 def to_onnx(graph: ScoringGraph) -> bytes:
-    """Write the graph as ONNX, any number of pictures a batch."""
-    model = graph.model
-    shape = (2, model.height, model.width, model.channels)
+    """Write a graph as ONNX, any number of pictures a batch."""
+    return graph.onnx()
+
+
+def write_onnx(
+    module: nn.Module,
+    args: tuple[Tensor, ...],
+    inputs: list[str],
+    outputs: list[str],
+    opset: int = OPSET,
+) -> bytes:
+    """Write a module as ONNX, any number of pictures a batch.
+
+    Parameters
+    ----------
+    module : nn.Module
+    args : tuple of Tensor
+        An example of what it takes.
+    inputs, outputs : list of str
+        Their names in the graph.
+    opset : int
+        Version of the operators.
+    """
     buffer = io.BytesIO()
     with warnings.catch_warnings():
         # The tracing exporter is deprecated and needs no further package; the networks here hold
         # no control flow, which is all that the newer one would add.
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            graph.eval(),
-            (torch.zeros(shape, dtype=torch.uint8),),
+            module.eval(),
+            args,
             buffer,  # type: ignore[arg-type]  # the tracing exporter writes to any file object
             dynamo=False,
-            opset_version=_OPSET,
-            input_names=["images"],
-            output_names=list(ScoredBatch._fields),
-            dynamic_axes={name: {0: "batch"} for name in ("images", *ScoredBatch._fields)},
+            opset_version=opset,
+            input_names=inputs,
+            output_names=outputs,
+            dynamic_axes={name: {0: "batch"} for name in (*inputs, *outputs)},
         )
     return buffer.getvalue()
 
 
-def save_model(
-    path: str | os.PathLike[str],
-    manifest: Manifest,
-    graph: ScoringGraph,
-    calibration_scores: NDArray[np.float64],
-) -> Path:
-    """Save a fitted network with its score as a bundle; the graph stays where it is.
+def score_of(settings: FitSettings, model: Autoencoder) -> PictureScore:
+    """Build the score that the settings name, for a network; it is yet to be fitted.
 
     Raises
     ------
-    OutputError
-        The folder cannot be written, or something that is no bundle lies there.
+    UnknownName, ConfigurationError
+        No such score, or one that cannot be had with this network.
     """
-    graph = copy.deepcopy(graph).to("cpu")
-    weights = {
-        name: np.ascontiguousarray(value.detach().numpy())
-        for name, value in graph.model.state_dict().items()
-    }
-    return write_bundle(
-        path,
-        manifest,
-        weights=weights,
-        graph=to_onnx(graph),
-        calibration_scores=calibration_scores,
+    return picture_score(
+        settings.error_map, settings.reduction, settings.score, code_size=model.latent_dim
     )
-
-
-def load_graph(bundle: Bundle) -> ScoringGraph:
-    """Build the graph of a saved model with its weights, in evaluation mode.
-
-    Raises
-    ------
-    BundleAltered
-        The weights are not those of the network that the manifest names.
-    """
-    from safetensors.torch import load_file
-
-    record, settings = bundle.manifest.model, bundle.manifest.settings
-    model = build_model(
-        record.name,
-        bundle.manifest.input.shape,
-        latent_dim=record.latent_dim,
-        loss=record.loss,
-        options=settings.model_options,
-    )
-    try:
-        model.load_state_dict(load_file(bundle.weights))
-    except (RuntimeError, ValueError) as error:
-        raise BundleAltered(f"{bundle.weights} does not fit {record.name!r}: {error}") from error
-    model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return ScoringGraph(model, ImageScore(settings.error_map, settings.reduction)).eval()

@@ -15,7 +15,7 @@ from residua.errors import ConfigurationError, OutputError
 from residua.scoring.verdicts import Verdict
 from residua.writing import whole_file
 
-COLUMNS = ("id", "score", "threshold", "anomalous", "label", "error")
+COLUMNS = ("id", "score", "p", "threshold", "anomalous", "label", "error")
 FORMATS = (".csv", ".jsonl", ".parquet")
 _ROWS_IN_GROUP = 16_384
 
@@ -86,8 +86,9 @@ def csv_rows(file: IO[str]) -> Iterator[WriteRow]:
         row = as_row(verdict)
         flag = row["anomalous"]
         row["anomalous"] = None if flag is None else str(flag).lower()
-        if row["score"] is not None:
-            row["score"] = repr(row["score"])
+        for name in ("score", "p"):
+            if row[name] is not None:
+                row[name] = repr(row[name])
         writer.writerow([row[name] for name in COLUMNS])
 
     yield write
@@ -109,7 +110,8 @@ def parquet_rows(file: IO[bytes]) -> Iterator[WriteRow]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    types = (pa.string(), pa.float64(), pa.float64(), pa.bool_(), pa.string(), pa.string())
+    number, text = pa.float64(), pa.string()
+    types = (text, number, number, number, pa.bool_(), text, text)
     schema = pa.schema(list(zip(COLUMNS, types, strict=True)))
     waiting: list[dict[str, Any]] = []
     with pq.ParquetWriter(file, schema) as writer:

@@ -73,7 +73,7 @@ class BundleScorer:
         The verdicts of a batch come in order; its pictures and results leave out unreadable ones.
         """
         source, spec = resolve_source(data, prefer="test"), self.manifest.input
-        maker = VerdictMaker(source, self.manifest.threshold)
+        maker = VerdictMaker(source, self.manifest.threshold, self.calibration_scores)
         batches = scored_batches(source, spec, self.score_batch, workers=self._threads)
         for batch, scored in batches:
             yield (

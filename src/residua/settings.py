@@ -9,12 +9,16 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from residua.errors import ConfigurationError
 from residua.images.preprocess import MAX_SIDE, MIN_SIDE, Resize
-from residua.scoring.thresholds import ThresholdRule
+from residua.scoring.thresholds import Rule
 from residua.training.config import Precision, Schedule
 
 _Side = Annotated[int, Field(ge=MIN_SIDE, le=MAX_SIDE)]
 _Fraction = Annotated[float, Field(gt=0, lt=1)]
 _Level = Annotated[int, Field(ge=0, le=255)]
+
+
+FEATURES = "features"
+"""The model that rebuilds features of a backbone instead of pixels."""
 
 
 class FitSettings(BaseModel):
@@ -28,6 +32,7 @@ class FitSettings(BaseModel):
     model_options: dict[str, Any] | None
     error_map: str
     reduction: str
+    score: str = "error"  # what every model had before there was a choice
     threshold: str
     epochs: Annotated[int, Field(ge=1)] | None
     batch_size: Annotated[int, Field(ge=1)] | None
@@ -49,7 +54,7 @@ class FitSettings(BaseModel):
     @field_validator("threshold", mode="before")
     @classmethod
     def _rule_as_text(cls, rule: object) -> object:
-        return str(rule) if isinstance(rule, ThresholdRule) else rule
+        return str(rule) if isinstance(rule, Rule) else rule
 
     @model_validator(mode="after")
     def _something_left_to_learn_from(self) -> Self:

@@ -8,16 +8,29 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.table import Table
 
+from residua.scoring.names import in_words
+
 if TYPE_CHECKING:
     from residua.bundle import Manifest
     from residua.scoring.verdicts import Verdict
+    from residua.training.config import FitChecks
 
 
 class Summary:
-    """Counts of a run and its most anomalous pictures, in memory bounded by ``keep``."""
+    """Counts of a run and its most anomalous pictures, in memory bounded by ``keep``.
 
-    def __init__(self, keep: int) -> None:
+    Parameters
+    ----------
+    keep : int
+        Rows of the table, at most.
+    fdr : float or None, default=None
+        The false-discovery rate at which the pictures were judged together. None: each was judged
+        by the threshold.
+    """
+
+    def __init__(self, keep: int, fdr: float | None = None) -> None:
         self.keep = keep
+        self.fdr = fdr
         self.scored = self.flagged = self.failed = 0
         self._worst: list[tuple[float, int, Verdict]] = []
         self._failures: list[Verdict] = []
@@ -41,17 +54,18 @@ class Summary:
         """Return the most anomalous first, then what could not be read."""
         table = Table(title=escape(title), title_justify="left")
         table.add_column("picture", overflow="fold")
-        table.add_column("score", justify="right")
-        table.add_column("× threshold", justify="right")
+        for column in ("score", "p", "over threshold"):
+            table.add_column(column, justify="right")
         table.add_column("verdict")
         for score, _, verdict in sorted(self._worst, reverse=True):
-            ratio = f"{score / verdict.threshold:.2f}" if verdict.threshold else "–"
+            # A difference and no quotient: scores may be negative.
+            over = f"{score - verdict.threshold:+.3g}".replace("-", "−")
             mark = "[bold red]● anomalous[/]" if verdict.anomalous else "[green]○ normal[/]"
-            table.add_row(escape(verdict.id), f"{score:.6g}", ratio, mark)
+            p = "–" if verdict.p is None else f"{verdict.p:.2g}"
+            table.add_row(escape(verdict.id), f"{score:.6g}", p, over, mark)
         for verdict in self._failures:
-            table.add_row(
-                escape(verdict.id), "–", "–", f"[yellow]✕ {escape(verdict.error or '')}[/]"
-            )
+            said = f"[yellow]✕ {escape(verdict.error or '')}[/]"
+            table.add_row(escape(verdict.id), "–", "–", "–", said)
         hidden = self.scored - len(self._worst) + self.failed - len(self._failures)
         if hidden:
             table.caption = f"{hidden:,} more; all of them go to a file with --out scores.csv"
@@ -61,7 +75,14 @@ class Summary:
         """Return the run in one line."""
         share = f" ({self.flagged / self.scored:.1%})" if self.scored else ""
         failed = f", [yellow]{self.failed:,} could not be read[/]" if self.failed else ""
-        return f"{self.scored:,} scored, [bold]{self.flagged:,} anomalous[/]{share}{failed}"
+        if self.fdr is None:
+            return f"{self.scored:,} scored, [bold]{self.flagged:,} anomalous[/]{share}{failed}"
+        found = "1 discovery" if self.flagged == 1 else f"{self.flagged:,} discoveries"
+        promise = f", at most {100 * self.fdr:.3g}% of them expected to be false"
+        return (
+            f"{self.scored:,} scored, [bold]{found}[/]{share}"
+            f"{promise if self.flagged else ''}{failed}"
+        )
 
 
 def info_table(name: str, manifest: Manifest) -> Table:
@@ -78,26 +99,57 @@ def facts(manifest: Manifest) -> dict[str, str]:
     """Return what a model says of itself, in words, by heading."""
     spec, data, checks, limits = manifest.input, manifest.data, manifest.checks, manifest.threshold
     lower = "" if limits.lower is None else f", lower limit {limits.lower:.6g}"
-    pca = (
-        "no PCA: the code is not smaller than the picture"
-        if checks.pca_mse is None
-        else f"PCA of {checks.pca_components} gives {checks.pca_mse:.4g}"
+    labelled = (
+        "" if limits.n_anomalous is None else f" and {limits.n_anomalous:,} labelled anomalies"
     )
     best = [record for record in manifest.history if record.best]
+    features, settings = manifest.model.backbone is not None, manifest.settings
+    code_size = manifest.model.latent_dim
     return {
         "network": f"{manifest.model.name}, {manifest.model.parameters:,} weights, "
-        f"code of {manifest.model.latent_dim:,}",
+        f"code of {code_size:,}",
         "input": f"{spec.height} × {spec.width}, {spec.colour}, {spec.resize}",
-        "score": f"{manifest.settings.error_map} error, {manifest.settings.reduction}",
+        "score": in_words(
+            settings.score,
+            settings.error_map,
+            settings.reduction,
+            code_size=code_size,
+            features=features,
+        ),
         "threshold": f"{limits.upper:.6g}{lower} by {limits.rule} on {limits.n_normal:,} "
-        f"held-out pictures (mean {limits.normal_mean:.6g}, sd {limits.normal_std:.4g})",
+        f"held-out pictures (mean {limits.normal_mean:.6g}, sd {limits.normal_std:.4g}){labelled}",
+        **_recalibrated(manifest),
         "pictures": f"{data.training:,} training, {data.validation:,} validation, "
         f"{data.calibration:,} calibration, {data.skipped:,} skipped",
         "training": f"{len(manifest.history)} epochs, best "
         f"{best[-1].epoch if best else '–'}, seed {manifest.seed}"
         + (", ended by Ctrl-C" if manifest.interrupted else ""),
-        "mean squared error": f"{checks.network_mse:.4g} on validation; the mean picture gives "
-        f"{checks.mean_image_mse:.4g}, {pca}",
+        "mean squared error": f"{checks.network_mse:.4g} on validation"
+        + _beside(checks, features=features),
         "made": f"{manifest.created:%Y-%m-%d %H:%M} UTC, "
         + ", ".join(f"{package} {number}" for package, number in manifest.versions.items()),
+    }
+
+
+def _beside(checks: FitChecks, *, features: bool) -> str:
+    """Return what simple predictors give where the network was measured."""
+    if features:
+        return f", of standardised features; their mean gives {checks.mean_image_mse:.4g}"
+    pca = (
+        "no PCA: the code is not smaller than the picture"
+        if checks.pca_mse is None
+        else f"PCA of {checks.pca_components} gives {checks.pca_mse:.4g}"
+    )
+    return f"; the mean picture gives {checks.mean_image_mse:.4g}, {pca}"
+
+
+def _recalibrated(manifest: Manifest) -> dict[str, str]:
+    record = manifest.recalibrated
+    if record is None:
+        return {}
+    before = record.previous_threshold
+    return {
+        "recalibrated": f"{record.created:%Y-%m-%d %H:%M} UTC on {record.pictures:,} pictures "
+        f"({record.source}); the threshold was {before.upper:.6g} by {before.rule} on "
+        f"{before.n_normal:,}"
     }

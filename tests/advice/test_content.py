@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -7,8 +8,9 @@ import pytest
 
 from residua.advice.content import score_against_content
 from residua.advice.intervals import ranks
-from residua.advice.simple import blurred, faded, simple_families
 from residua.advice.simple_pictures import simple_pictures
+from residua.features.record import BackboneRecord
+from residua.images.simple import blurred, faded, simple_families
 
 
 def gradient(level: Any) -> Any:
@@ -90,6 +92,66 @@ def test_simple_pictures_fool_a_score_of_content(study_of: Any, noise: Any) -> N
     assert "constant pictures" in found.title
     assert found.numbers["share_low"] > 0.8
     assert {"squared, mean", "ssim, mean"} <= {str(row["score"]) for row in found.table}
+
+
+def with_score(study: Any, score: str, *, backbone: Any = None) -> Any:
+    """The same study of a model with another score in its record."""
+    manifest = study.scorer.manifest
+    settings = manifest.settings.model_copy(update={"score": score})
+    model = manifest.model.model_copy(update={"backbone": backbone})
+    manifest = manifest.model_copy(update={"settings": settings, "model": model})
+    study.scorer.manifest = manifest
+    return replace(study, scored=replace(study.scored, manifest=manifest))
+
+
+@pytest.mark.parametrize("score", ["surprise", "error", "relative", "knn(3)"])
+def test_what_is_tried_beside_a_score_is_named_as_fit_takes_it(
+    study_of: Any, noise: Any, score: str
+) -> None:
+    images = noise(120)
+    study = study_of(images, score=gradient, calibration=calibration(images, gradient))
+    study = with_score(study, score)
+    found = simple_pictures(study)
+    pair = f"{study.scored.manifest.settings.error_map}, mean"
+    own = pair if score == "error" else score
+    names = [str(row["score"]) for row in found.table]
+    assert names[0] == own
+    assert len(names) == len(set(names)) == 15 - (score in ("error", "relative"))
+    assert {"relative", "worst", "squared, mean"} <= set(names)
+    # The fake rebuilds the mean of each picture, so that all errors are of content.
+    assert f"with {own}" in found.action
+    assert "--score " in found.action
+
+
+def test_a_relative_error_is_recommended_where_it_helps(study_of: Any, noise: Any) -> None:
+    images = noise(120)
+    study = with_score(
+        study_of(images, score=gradient, calibration=calibration(images, gradient)), "error"
+    )
+    found = simple_pictures(study)
+    rows = {str(row["score"]): row for row in found.table}
+    raw = f"{study.scored.manifest.settings.error_map}, mean"
+    assert rows["relative"]["correlation"] < rows[raw]["correlation"]
+    assert "--score worst" in found.action or "--score relative" in found.action
+
+
+def test_where_features_are_rebuilt_no_other_error_is_made_of_the_view(
+    study_of: Any, noise: Any
+) -> None:
+    images = noise(120)
+    study = study_of(images, score=gradient, calibration=calibration(images, gradient))
+    record = BackboneRecord(
+        name="net.onnx",
+        sha256="",
+        maps=("a",),
+        descriptor=None,
+        channels=(4,),
+        grid=(2, 2),
+        width=4,
+    )
+    found = simple_pictures(with_score(study, "surprise", backbone=record))
+    assert [row["score"] for row in found.table] == ["surprise"]
+    assert "features are rebuilt" in found.action.lower()
 
 
 def test_simple_pictures_do_not_fool_a_score_of_strangeness(study_of: Any, noise: Any) -> None:

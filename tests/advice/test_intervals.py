@@ -3,8 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy import stats
+from sklearn.metrics import roc_auc_score
 
 from residua.advice.intervals import (
+    auroc_interval,
     beta_quantile,
     order_statistic_interval,
     rank_correlation,
@@ -54,3 +56,18 @@ def test_two_sample_test_is_near_scipys() -> None:
     assert found.distance == pytest.approx(wanted.statistic)
     assert found.p_value == pytest.approx(wanted.pvalue, rel=0.2)
     assert two_sample(a, a).p_value == 1
+
+
+def test_an_auroc_is_scikit_learns_and_its_interval_covers() -> None:
+    rng = np.random.default_rng(0)
+    truth = np.arange(60) >= 30
+    covered = 0
+    for _ in range(200):
+        scores = np.round(rng.normal(size=60) + truth, 1)
+        found = auroc_interval(truth, scores)
+        assert found is not None
+        assert found.value == pytest.approx(roc_auc_score(truth, scores))
+        # P(N(1, 1) > N(0, 1)) = Φ(1 / √2).
+        covered += found.low <= 0.7602 <= found.high
+    assert 0.9 <= covered / 200 <= 0.99
+    assert auroc_interval(np.ones(3, bool), np.arange(3.0)) is None

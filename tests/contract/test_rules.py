@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from residua.errors import IdenticalScores, NoSpread
 from residua.scoring.thresholds import RULES, Threshold, build_rule
 
 NORMAL = np.random.default_rng(0).gamma(4, 1, 500)
@@ -32,8 +33,15 @@ def test_most_normal_scores_pass_and_a_huge_one_does_not(name: str) -> None:
 
 @pytest.mark.parametrize("name", RULES)
 def test_identical_scores_flag_none_of_themselves(name: str) -> None:
-    same = np.full(50, 0.3)
-    assert not build_rule(name).fit(same).is_anomalous(same).any()
+    same = np.full(500, 0.3)
+    if name == "tail":
+        with pytest.raises(IdenticalScores, match="conformal"):
+            build_rule(name).fit(same)
+        return
+    with pytest.warns(NoSpread, match=r"all 500 calibration scores are 0\.3"):
+        limits = build_rule(name).fit(same)
+    assert not limits.is_anomalous(same).any()
+    assert limits.is_anomalous([0.4]).all()
 
 
 @pytest.mark.parametrize("name", RULES)

@@ -12,10 +12,11 @@ from sklearn.metrics import roc_auc_score
 
 from residua import AutoencoderDetector, evaluate_model, load_dataset
 from residua.errors import BadLabels, NoReadableImage, ResiduaWarning
+from residua.evaluation.estimate import Estimate
 from residua.evaluation.evaluate import Evaluation, evaluate
 from residua.evaluation.rebuilding import structural_similarity
 from residua.evaluation.scored import ScoredSet, fit_mask, name_of, score_source, view
-from residua.evaluation.tables import as_html, headline, tables_of
+from residua.evaluation.tables import as_html, headline, promise_kept, tables_of
 from residua.images.preprocess import InputSpec
 from residua.images.source import ArraySource, as_source
 
@@ -50,6 +51,34 @@ def test_a_bundle_is_measured_as_its_detector(
     other = evaluate_model(bundle, mixed, anomalous=["stripe"], n_resamples=200)
     assert other.confusion == found.confusion
     assert other.ranking["auroc"].value == pytest.approx(found.ranking["auroc"].value, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("promised", "said"),
+    [
+        (0.01, "below the interval: more"),
+        (0.05, "within the interval"),
+        (0.09, "above the interval: fewer"),
+    ],
+)
+def test_the_promised_rate_is_held_against_the_interval_of_the_measured_one(
+    found: Evaluation, promised: float, said: str
+) -> None:
+    measured = Estimate(value=0.04, low=0.02, high=0.08)
+    rates = {"promised_rate": promised, "at_threshold": {"false_positive_rate": measured}}
+    told = found.model_copy(update=rates)
+    kept = promise_kept(told)
+    assert kept is not None
+    assert kept.startswith(said)
+    assert kept in as_html(told)
+    rows = list(zip(*(column.cells for column in tables_of(told)[0].columns), strict=True))
+    fpr = next(at for at, row in enumerate(rows) if "FPR)" in str(row[0]))
+    assert rows[fpr + 1] == ("    promised", f"{promised:.4f}", kept)
+
+
+def test_without_a_promise_or_a_measured_rate_none_is_kept(found: Evaluation) -> None:
+    assert promise_kept(found.model_copy(update={"promised_rate": None})) is None
+    assert promise_kept(found.model_copy(update={"at_threshold": {}})) is None
 
 
 def test_the_code_is_counted_against_the_picture(

@@ -16,7 +16,7 @@ import optuna
 import pytest
 from numpy.typing import NDArray
 
-from residua import AutoencoderDetector, load
+from residua import AutoencoderDetector, BundleScorer, load
 from residua.errors import (
     CannotResume,
     ConfigurationError,
@@ -26,10 +26,13 @@ from residua.errors import (
     UnknownName,
 )
 from residua.images.source import ArraySource
+from residua.refinement.judge import Judge
+from residua.refinement.objective import SelectionSet
 from residua.refinement.result import Refinement
 from residua.refinement.space import SearchSpace
 from residua.refinement.study import refine
 from residua.refinement.tested import measure_steps
+from residua.report.refined import draw_refinement
 
 pytestmark = pytest.mark.filterwarnings("ignore::residua.errors.ResiduaWarning")
 
@@ -74,7 +77,9 @@ def test_the_first_trial_is_the_settings_that_it_began_with(found: Refinement) -
     initial = found.initial.record
     assert initial.number == 0
     assert initial.choice.learning_rate == 5e-3
-    assert (initial.choice.error_map, initial.choice.reduction) == ("squared", "mean")
+    default = AutoencoderDetector()
+    assert (initial.choice.error_map, initial.choice.reduction) == (default.error_map, "mean")
+    assert initial.choice.score == default.score == "surprise"
     assert found.initial.changed == {}
 
 
@@ -94,6 +99,28 @@ def test_the_models_of_the_steps_are_kept_and_no_others(found: Refinement, room:
     for step in found.steps:
         settings = load(room / "study" / step.bundle).manifest_.settings
         assert settings.error_map == step.record.choice.error_map
+        assert settings.score == step.record.choice.score
+
+
+def test_the_scores_that_are_tried_are_judged_on_one_network_and_the_best_is_kept(
+    blobs: NDArray[np.uint8],
+) -> None:
+    pixels = blobs[:, ..., None]
+    judge = Judge(pixels[40:], SelectionSet.of(pixels[:40], seed=0), (16, 16, 1))
+    settings = AutoencoderDetector(
+        epochs=2, precision="float32", on_failed_fit="warn"
+    ).settings_for(ArraySource(blobs))
+    names = ("error", "relative", "surprise")
+    records = {
+        tried: judge.judged(0, settings, [("squared", "mean")], tried, lambda *_: None)
+        for tried in (*((name,) for name in names), names)
+    }
+    alone = {name: records[(name,)][0].auroc for name in names}
+    best, outcome = records[names]
+    assert len(set(alone.values())) > 1, "scores that do not differ show nothing"
+    assert best.auroc == max(alone.values())
+    assert alone[best.choice.score] == best.auroc
+    assert outcome.graph.score.name == best.settings.score == best.choice.score
 
 
 def test_the_winner_is_fitted_on_all_pictures(
@@ -107,8 +134,17 @@ def test_the_result_is_kept_and_shows_itself(found: Refinement, room: Path) -> N
     text = (room / "study" / "refinement.json").read_text()
     assert Refinement.model_validate_json(text) == found
     assert "initial" in found._repr_html_()
-    assert len(found.table().columns) == 7
+    assert len(found.table().columns) == 8
+    assert found.initial.record.choice.score in found._repr_html_()
     assert set(found.confirmed) == {"initial", "winner"}
+
+
+def test_the_figures_name_the_score_of_each_step(
+    found: Refinement, room: Path, blobs: NDArray[np.uint8]
+) -> None:
+    drawn = draw_refinement(found, room / "study", ArraySource(blobs[:10]))
+    for path in drawn:
+        assert "surprise" in path.read_text(encoding="utf-8")
 
 
 def test_a_second_call_with_as_many_trials_runs_none(
@@ -211,6 +247,7 @@ def test_ctrl_c_ends_the_search_and_keeps_what_is_done(
     [
         ({"trials": 0}, ConfigurationError, "at least 1"),
         ({"space": SearchSpace(models=("cnv",))}, UnknownName, "did you mean 'conv'"),
+        ({"space": SearchSpace(scores=("surprize",))}, UnknownName, "did you mean 'surprise'"),
         ({"storage": "no-such-database://x"}, OutputError, "cannot be opened"),
     ],
 )
@@ -241,8 +278,9 @@ def test_the_steps_are_measured_on_labelled_pictures_afterwards(
     assert all(
         step.tested is not None and 0 <= step.tested.accuracy <= 1 for step in measured.steps
     )
-    detector = load(room / "study" / measured.initial.bundle)
-    right = (detector.predict(data) == -1) == np.repeat([False, True], [30, 20])
+    scorer = BundleScorer(room / "study" / measured.initial.bundle)
+    flagged = np.array([verdict.anomalous for verdict in scorer.verdicts(data)])
+    right = flagged == np.repeat([False, True], [30, 20])
     assert measured.initial.tested is not None
     assert measured.initial.tested.accuracy == right.mean()
 

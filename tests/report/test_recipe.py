@@ -24,7 +24,7 @@ def changed(manifest: Manifest, **settings: object) -> Recipe:
 def test_the_defaults_are_the_detectors() -> None:
     parameters = inspect.signature(AutoencoderDetector).parameters
     for setting, value in DEFAULTS.items():
-        name = "random_state" if setting == "seed" else setting
+        name = {"seed": "random_state", "score": "scoring"}.get(setting, setting)
         assert parameters[name].default == value, setting
 
 

@@ -35,10 +35,20 @@ def test_with_the_truth_it_says_how_sure_and_what_was_missed(scored: ScoredSet) 
 
 def test_without_the_truth_it_falls_back_on_the_promise(scored: ScoredSet) -> None:
     section = verdict_section(scored, evaluate(scored, n_resamples=100), ())
-    assert "of normal ones 1\N{NARROW NO-BREAK SPACE}% are flagged by mistake" in section.intro
+    assert "of normal ones 5.89\N{NARROW NO-BREAK SPACE}% are flagged by mistake" in section.intro
     assert "AUROC" not in section.intro
     worst = scored.ids[int(np.argmax(scored.scores))]
     assert f"Look first at “\u2068{worst}\u2069”" in section.intro
+
+
+def test_the_promised_rate_stands_beside_the_measured_one(scored: ScoredSet) -> None:
+    known = scored.with_truth(np.repeat([False, True], [40, 25]))
+    stats = verdict_section(known, evaluate(known, n_resamples=100), ()).blocks[0]
+    assert isinstance(stats, StatsBlock)
+    promised = next(stat for stat in stats.stats if stat.label == "promised")
+    assert promised.value == "5.89\N{NARROW NO-BREAK SPACE}%"
+    assert "interval" in promised.note
+    assert promised.note.count("%") == 2
 
 
 def test_where_all_is_right_it_says_so(scored: ScoredSet) -> None:

@@ -7,9 +7,18 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from residua.errors import ConfigurationError, InputError, TooFewImages, UnknownName
-from residua.scoring.thresholds import MAD, Percentile, ZScore, build_rule
+from residua.scoring.thresholds import (
+    LABELLED_RULES,
+    MAD,
+    Percentile,
+    ZScore,
+    any_rule,
+    build_rule,
+)
 
 SCORES = arrays(np.float64, st.integers(2, 200), elements=st.floats(0, 1e3))
+# What identical scores do is said in the contract of the rules.
+pytestmark = pytest.mark.filterwarnings("ignore::residua.errors.NoSpread")
 
 
 def test_zscore_limits_are_the_mean_and_k_standard_deviations() -> None:
@@ -67,7 +76,23 @@ def test_a_score_that_is_not_finite_is_refused(bad: float) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["zscore(0)", "zscore(-1)", "percentile(0)", "percentile(101)", "mad(0)", "mad('x')"]
+    "text",
+    [
+        "zscore(0)",
+        "zscore(-1)",
+        "percentile(0)",
+        "percentile(101)",
+        "mad(0)",
+        "mad('x')",
+        "conformal(0)",
+        "conformal(1)",
+        "conformal('x')",
+        "conformal(True)",
+        "tail(0)",
+        "tail(1.5)",
+        "auto(0.01)",
+        "best_f1(1)",
+    ],
 )
 def test_parameters_out_of_range_are_refused(text: str) -> None:
     with pytest.raises(ConfigurationError):
@@ -128,3 +153,23 @@ def test_a_percentile_of_few_scores_flags_as_many_new_ones_as_it_says(n: int, q:
 def test_a_side_that_is_no_truth_value_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="True or False"):
         build_rule("zscore(3, two_sided='no')")
+
+
+@pytest.mark.parametrize("name", LABELLED_RULES)
+def test_a_fit_refuses_a_labelled_rule_and_names_the_command_that_takes_it(name: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"residua recalibrate .*--threshold {name}"):
+        build_rule(name)
+    with pytest.raises(ConfigurationError, match="labelled anomalies"):
+        build_rule(any_rule(name))
+
+
+def test_an_unknown_labelled_rule_offers_the_nearest_name() -> None:
+    with pytest.raises(UnknownName, match="did you mean 'youden'"):
+        build_rule("yuden")
+
+
+@pytest.mark.parametrize("value", [0.1, 0.3, 0.7, 1.1, 1e-9])
+def test_the_rounding_of_a_mean_flags_no_identical_score(value: float) -> None:
+    for n in range(2, 60):
+        same = np.full(n, value)
+        assert not ZScore(1e-6, two_sided=True).fit(same).is_anomalous(same).any()

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from residua.advice.backbone import pretrained_backbone
 from residua.advice.border import error_at_border
 from residua.advice.calibration import drift, enough_for_threshold
 from residua.advice.content import score_against_content
@@ -31,6 +32,7 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
         "content": score_against_content,
         "simple-pictures": simple_pictures,
         "fit": record_of_fit,
+        "backbone": pretrained_backbone,
         "threshold": enough_for_threshold,
         "drift": drift,
         "false-positives": classes_behind_false_positives,

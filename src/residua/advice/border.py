@@ -13,6 +13,7 @@ from residua.advice.study import Study
 from residua.advice.wording import percent, percent_span
 from residua.errors import ImageError
 from residua.evaluation.content import border_ring
+from residua.scoring.names import is_of_code
 
 CHECK = "border"
 # How much denser the error must be in the ring than inside.
@@ -20,6 +21,8 @@ _DENSER = 1.5
 _FEWEST = 5
 _SHOWN = 8
 _SAMPLED = 64
+_ERROR = "the scores judge the background"
+_CODE = "the heat maps show the background, though the score looks at the code"
 
 
 def error_at_border(study: Study) -> Finding:
@@ -53,13 +56,14 @@ def error_at_border(study: Study) -> Finding:
             action="",
             numbers=numbers,
         )
+    of_code = is_of_code(scored.manifest.settings.score)
     shown = _most(scored.border, study.flagged if study.flagged.any() else scored.border > 0)
     return Finding(
         check=CHECK,
         severity="advice",
         title=(
             f"The error is {numbers['times_denser']:.1f} times as dense at the border as inside: "
-            "the scores judge the background."
+            f"{_CODE if of_code else _ERROR}."
         ),
         evidence=evidence,
         action=_action(study, top, left),

@@ -17,7 +17,7 @@ from residua.advice.intervals import (
 from residua.advice.study import Study
 from residua.advice.wording import counted, percent, percent_span
 from residua.errors import ResiduaError
-from residua.scoring.thresholds import Percentile, ThresholdRule, build_rule
+from residua.scoring.thresholds import MAD, Conformal, Percentile, Rule, ZScore, any_rule
 
 THRESHOLD_CHECK = "threshold"
 DRIFT_CHECK = "drift"
@@ -27,6 +27,8 @@ _TOO_WIDE = 2.0
 _MOST_NEEDED = 1_000_000
 _SKEWED = 1.0
 _FAR, _VERY_FAR, _SURE = 0.1, 0.3, 0.01
+# Standard deviations by which medians must differ to be called higher or lower.
+_MOVED = 0.1
 _FEWEST = 20
 
 
@@ -34,19 +36,23 @@ def enough_for_threshold(study: Study) -> Finding:
     """Give the interval of the false-positive rate that the calibration pictures allow."""
     threshold = study.scored.threshold
     try:
-        rule: ThresholdRule = build_rule(threshold.rule)
+        rule = any_rule(threshold.rule)
     except ResiduaError as error:
         return Finding.not_made(THRESHOLD_CHECK, "The threshold was not looked at.", str(error))
-    if isinstance(rule, Percentile):
+    if isinstance(rule, Percentile | Conformal):
         return _of_percentile(study, rule)
     return _of_other_rule(study, rule)
 
 
-def _of_percentile(study: Study, rule: Percentile) -> Finding:
+def _of_percentile(study: Study, rule: Percentile | Conformal) -> Finding:
     n = study.scored.threshold.n_normal
-    promised = 1 - rule.q / 100
+    if isinstance(rule, Percentile):
+        promised, q, wanted = 1 - rule.q / 100, rule.q, rule.q
+    else:
+        # The percentile of n scores that its limit is, and the one that it would be of very many.
+        promised, q, wanted = rule.fpr, 100 * (rule.rank(n) - 1) / (n - 1), 100 * (1 - rule.fpr)
     if promised <= 0:
-        expected = order_statistic_interval(n, rule.q)
+        expected = order_statistic_interval(n, q)
         return Finding(
             check=THRESHOLD_CHECK,
             severity="fine",
@@ -55,8 +61,8 @@ def _of_percentile(study: Study, rule: Percentile) -> Finding:
             action="",
             numbers={"n": n, "expected": expected.value},
         )
-    allowed = order_statistic_interval(n, rule.q)
-    needed = _needed(rule.q, _WANTED * promised)
+    allowed = order_statistic_interval(n, q)
+    needed = _needed(wanted, _WANTED * promised)
     measured = _measured(study)
     numbers: dict[str, float] = {
         "n": n,
@@ -85,8 +91,9 @@ def _of_percentile(study: Study, rule: Percentile) -> Finding:
         fraction = study.scored.manifest.settings.calibration_fraction
         action = (
             f"Give {math.ceil(needed / fraction):,} pictures to the fit at the present "
-            f"--calibration-fraction {fraction:g}, raise that fraction, or ask for a rate that so "
-            f"few can show, such as --threshold 'percentile({_affordable(n):g})'."
+            f"--calibration-fraction {fraction:g}, raise that fraction, recalibrate on {needed:,} "
+            f"other normal ones, or ask for a rate that so few can show, such as "
+            f"--threshold 'conformal({1 - _affordable(n) / 100:.3g})'."
         )
     if broken:
         assert measured is not None
@@ -109,7 +116,7 @@ def _of_percentile(study: Study, rule: Percentile) -> Finding:
     )
 
 
-def _of_other_rule(study: Study, rule: ThresholdRule) -> Finding:
+def _of_other_rule(study: Study, rule: Rule) -> Finding:
     scores = study.scored.calibration_scores
     n = len(scores)
     if n < 2:
@@ -126,8 +133,9 @@ def _of_other_rule(study: Study, rule: ThresholdRule) -> Finding:
         "high": own.high,
         "skew": skew,
     }
+    promise = "no rate" if rule.promised_rate is None else percent(rule.promised_rate)
     evidence = (
-        f"{rule} promises no rate. It flags {percent(own.value)} of its own "
+        f"{rule} promises {promise}. It flags {percent(own.value)} of its own "
         f"{counted(n, 'calibration picture')} ({percent_span(own)}), whose scores have a skewness "
         f"of {skew:.1f} (0 if they were normally distributed)."
     )
@@ -139,11 +147,11 @@ def _of_other_rule(study: Study, rule: ThresholdRule) -> Finding:
     severity: Severity = "fine"
     title = f"The threshold flags {percent(own.value)} of the calibration pictures."
     action = ""
-    if abs(skew) > _SKEWED:
+    if abs(skew) > _SKEWED and isinstance(rule, ZScore | MAD):
         severity = "advice"
         title = "The scores are not normally distributed, so the threshold's rate is a surprise."
         action = (
-            "Use a rule that needs no such assumption, --threshold 'percentile(99)', which "
+            "Use a rule that needs no such assumption, --threshold 'conformal(0.01)', which "
             "promises a rate."
         )
     if broken:
@@ -201,19 +209,22 @@ def drift(study: Study) -> Finding:
             f"{_FEWEST} of each are wanted.",
         )
     test = two_sample(here, before)
-    ratio = float(np.median(here) / np.median(before)) if np.median(before) else math.nan
+    # In deviations and not as a quotient: scores may be negative.
+    moved, spread = float(np.median(here) - np.median(before)), float(before.std())
+    shift = moved / spread if spread else math.copysign(math.inf, moved) if moved else 0.0
     flagged = float(study.flagged.mean())
     numbers: dict[str, float] = {
         "distance": test.distance,
         "p_value": test.p_value,
         "flagged_share": flagged,
     }
-    if math.isfinite(ratio):
-        numbers["median_ratio"] = ratio
+    if math.isfinite(shift):
+        numbers["median_shift"] = shift
     evidence = (
         f"The distributions of the scores of {len(here):,} {name} and of {len(before):,} "
         f"calibration pictures are at most {test.distance:.3f} apart (Kolmogorov-Smirnov, "
-        f"p {_p(test.p_value)}); the median is {ratio:.2f} times that of calibration."
+        f"p {_p(test.p_value)}); the median lies {shift:+.2f} of their standard deviations from "
+        "that of calibration."
     )
     mostly_flagged = study.truth is None and flagged > 0.5
     far = test.p_value < _SURE and test.distance >= _FAR
@@ -228,7 +239,7 @@ def drift(study: Study) -> Finding:
         )
     if mostly_flagged:
         evidence += f" {percent(flagged)} of all pictures are flagged."
-    how = "higher" if ratio > 1.02 else "lower" if ratio < 0.98 else "otherwise"
+    how = "higher" if shift > _MOVED else "lower" if shift < -_MOVED else "otherwise"
     return Finding(
         check=DRIFT_CHECK,
         severity="warning" if test.distance >= _VERY_FAR or mostly_flagged else "advice",

@@ -13,6 +13,7 @@ from residua.advice.study import Study
 from residua.advice.wording import area, area_span, counted
 from residua.evaluation.content import Content
 from residua.evaluation.estimate import Estimate
+from residua.scoring.names import SURPRISE
 
 CHECK = "content"
 FIGURES = {
@@ -218,8 +219,7 @@ def _verdict(
         return _Verdict(
             "warning",
             f"The score does not find these anomalous pictures: AUROC {area(own.value)}{beside}.",
-            "Whatever tells them apart, the model does not see it: try larger pictures, colour, "
-            "another --error-map or a smaller --latent-dim.",
+            f"Whatever tells them apart, the model does not see it: try {_other_means(study)}.",
         )
     if gain.low > 0:
         return None
@@ -228,7 +228,7 @@ def _verdict(
             "advice",
             "Neither the model nor any simple figure tells these pictures apart well: "
             f"{area(own.value)} with the model, {area(alone)} with the {name}.",
-            "Try larger pictures, colour, another --error-map or a smaller --latent-dim.",
+            f"Try {_other_means(study)}.",
         )
     if gain.value > _EVEN:
         return _Verdict(
@@ -255,16 +255,26 @@ def _verdict(
 
 
 def _remedy(study: Study) -> str:
-    checks = study.scored.manifest.checks
-    code = (
-        "Fit with a real bottleneck, --model conv or a far smaller --latent-dim,"
-        if 2 * checks.code_size >= checks.picture_size
-        else "Fit with another --error-map, --model or --latent-dim,"
+    manifest = study.scored.manifest
+    checks, score = manifest.checks, manifest.settings.score
+    if 2 * checks.code_size >= checks.picture_size:
+        how = "Fit with a real bottleneck, --model conv or a far smaller --latent-dim,"
+    elif score == "error":
+        how = f"Fit with --score {SURPRISE}, which sets errors against content,"
+    else:
+        how = "Fit with another --score, --model or --latent-dim,"
+    beside = (
+        "; the finding on simple pictures compares scores" if manifest.model.rebuilds_pixels else ""
     )
-    return (
-        f"{code} so that a picture's content does not drive the score; the finding on simple "
-        "pictures compares error maps."
-    )
+    return f"{how} so that a picture's content does not drive the score{beside}."
+
+
+def _other_means(study: Study) -> str:
+    manifest = study.scored.manifest
+    if not manifest.model.rebuilds_pixels:
+        return "larger pictures (--size), another backbone or a smaller --latent-dim"
+    score = f"--score {SURPRISE}, " if manifest.settings.score == "error" else ""
+    return f"larger pictures, colour, {score}a smaller --latent-dim or a pretrained --backbone"
 
 
 def correlations_with_content(scores: NDArray[np.float64], content: Content) -> dict[str, Interval]:

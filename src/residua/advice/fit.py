@@ -28,7 +28,8 @@ def record_of_fit(study: Study) -> list[Finding]:
     ]
     if found:
         return found
-    beside = f"mean squared error {checks.network_mse:.3g}"
+    features = not manifest.model.rebuilds_pixels
+    beside = f"mean squared error {'of features ' if features else ''}{checks.network_mse:.3g}"
     if checks.pca_mse is not None:
         beside += f", PCA with {checks.pca_components} components {checks.pca_mse:.3g}"
     return [
@@ -36,9 +37,9 @@ def record_of_fit(study: Study) -> list[Finding]:
             check=CHECK,
             severity="fine",
             title="The fit was sound.",
-            evidence=f"On validation pictures: {beside}, the mean picture "
-            f"{checks.mean_image_mse:.3g}; a code of {checks.code_size:,} numbers for "
-            f"{checks.picture_size:,}.",
+            evidence=f"On validation pictures: {beside}, "
+            f"{'their mean' if features else 'the mean picture'} {checks.mean_image_mse:.3g}; a "
+            f"code of {checks.code_size:,} numbers for {checks.picture_size:,}.",
             action="",
             numbers={"network_mse": checks.network_mse, "mean_image_mse": checks.mean_image_mse},
         )

@@ -98,6 +98,27 @@ def rank_correlation(a: NDArray[np.float64], b: NDArray[np.float64]) -> Interval
     return Interval(rho, math.tanh(centre - reach), math.tanh(centre + reach))
 
 
+def auroc_interval(truth: NDArray[np.bool_], scores: NDArray[np.float64]) -> Interval | None:
+    """Return how often an anomalous picture scores above a normal one, with its interval.
+
+    None: all are of one kind.
+
+    References
+    ----------
+    Hanley and McNeil, "The meaning and use of the area under a receiver operating characteristic
+    (ROC) curve", Radiology 143(1), 1982.
+    """
+    n, m = int(truth.sum()), int((~truth).sum())
+    if not n or not m:
+        return None
+    area = (float(ranks(scores)[truth].sum()) - n * (n + 1) / 2) / (n * m)
+    square = area**2
+    above, below = area / (2 - area) - square, 2 * square / (1 + area) - square
+    variance = (area - square + (n - 1) * above + (m - 1) * below) / (n * m)
+    reach = 1.959964 * math.sqrt(max(variance, 0.0))
+    return Interval(area, max(area - reach, 0.0), min(area + reach, 1.0))
+
+
 class TwoSample(NamedTuple):
     """The two-sample Kolmogorov-Smirnov test."""
 

@@ -69,7 +69,7 @@ def missed_anomalies(study: Study) -> Finding:
             "cluster": number,
             "pictures": len(members),
             "mean_score": mean,
-            "share_of_threshold": mean / upper if upper else None,
+            "threshold": upper,
         }
         if study.labels is not None:
             names, counts = np.unique(study.labels[members], return_counts=True)
@@ -77,10 +77,8 @@ def missed_anomalies(study: Study) -> Finding:
         table.append(row)
         if len(clusters) > 1:
             evidence += (
-                f" {number}: {counted(len(members))}, mean score {mean:.3g}, "
-                f"{percent(mean / upper)} of the threshold;"
-                if upper
-                else ""
+                f" {number}: {counted(len(members))}, mean score {mean:.3g} where the threshold is "
+                f"{upper:.3g};"
             )
         note = f"cluster {number}: missed" if len(clusters) > 1 else "missed"
         pictures += study.pictures(members[_evenly(len(members))], note)

@@ -1,58 +1,35 @@
 """The test with simple pictures: constant, gradients, lines, normal pictures blurred or faded.
 
-It needs no labels. The same pictures, with their reconstructions at hand, also say which error map
-and reduction would be fooled least.
+It needs no labels. The same pictures, with their reconstructions at hand, also say which raw error,
+and whether the error relative to content, would be fooled least.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from residua.advice.content import FIGURES, correlations_with_content
 from residua.advice.finding import Finding, Row, Severity
-from residua.advice.simple import Family, simple_families
+from residua.advice.other_scores import OtherScores, options_of, other_scores, own_name_of
 from residua.advice.study import Study
 from residua.advice.wording import counted, percent
 from residua.evaluation.content import Content
 from residua.evaluation.scored import Scorer
+from residua.images.simple import LOW_RANK, Family, Outcome, outcome_of, simple_families, unlike
+from residua.scoring.names import SURPRISE
 
 CHECK = "simple-pictures"
-LOW_RANK = 0.05
-"""A simple picture that scores below all but this share of the normal ones is fooling the score."""
-# Share of the normal pictures that are as unlike the others.
-_UNLIKE = 0.1
 _MOST_NORMAL = 400
 _MOST_CHANGED = 100
 _FEWEST_CHANGED = 8
 _FEWEST = 20
-_ERROR_MAPS = ("squared", "absolute", "bce_excess", "ssim")
-_REDUCTIONS = ("mean", "topk(0.05)", "max(2)")
 # Pixel values of normal pictures that are read, and of pictures that are scored at a time.
 _READ_VALUES = 6_000_000
 _CHANGED_VALUES = 1_500_000
 _VALUES_AT_A_TIME = 2_000_000
-
-
-class Outcome(NamedTuple):
-    """How one family scores."""
-
-    family: str
-    foreign: bool
-    made_from_normal: bool
-    pictures: int
-    median_rank: float
-    """Share of the normal pictures that score below the family's median picture."""
-    share_low: float
-    """Share of the family that ranks below `LOW_RANK`."""
-
-    @property
-    def fools(self) -> bool:
-        """Whether most of the family ranks below nearly all normal pictures."""
-        return self.foreign and self.share_low >= 0.5
 
 
 @dataclass(frozen=True)
@@ -60,6 +37,7 @@ class Trial:
     """How one score does on simple pictures and against content."""
 
     name: str
+    """Of the score: its error map and reduction where it is a raw error."""
     outcomes: tuple[Outcome, ...]
     correlation: float
     """Greatest rank correlation with a figure of content among normal pictures, absolute."""
@@ -81,8 +59,9 @@ def simple_pictures(study: Study) -> Finding:
     """Score simple pictures and see whether they rank below nearly all normal ones.
 
     At most 400 normal pictures are drawn at random, of which 100 are blurred and faded; fewer
-    where they are large. Other error maps and reductions are tried on the same reconstructions
-    where torch is installed.
+    where they are large. Raw errors of every map and reduction, and the model's own error relative
+    to content, are tried on the same reconstructions where torch is installed and pixels are
+    rebuilt.
     """
     rows = np.flatnonzero(study.normal)
     rows = rows[study.sample(len(rows), study.affordable(_MOST_NORMAL, _READ_VALUES))]
@@ -133,7 +112,7 @@ def simple_pictures(study: Study) -> Finding:
             else f"A loss of detail goes unseen: {names} score below nearly all normal pictures."
         ),
         evidence=evidence,
-        action=_action(here, others, study.scored.manifest.checks.code_size >= _half(study)),
+        action=_action(study, here, others),
         numbers=numbers,
         table=table,
     )
@@ -156,9 +135,8 @@ def _trials(
     others : list of Trial
         The other scores, ranked among the normal pictures here.
     """
-    others = _other_scores()
-    settings = scorer.manifest.settings
-    own_name = f"{settings.error_map}, {settings.reduction}"
+    others = other_scores(scorer.manifest, normal)
+    own_name = own_name_of(scorer.manifest)
     base = _scores(scorer, normal, others, own_name)
     names = [own_name, *(name for name in base if name != own_name)]
     content = Content.of(normal)
@@ -168,19 +146,9 @@ def _trials(
         # The others are judged by foreign pictures alone.
         found = _scores(scorer, family.images, others if family.foreign else None, own_name)
         found[""] = found[own_name]
-        kept = _unlike(family, normal)
+        kept = unlike(family, normal)
         for name in found if kept.any() else ():
-            ranks = np.searchsorted(among[name], found[name][kept]) / len(among[name])
-            outcomes[name].append(
-                Outcome(
-                    family.name,
-                    family.foreign,
-                    family.made_from is not None,
-                    len(ranks),
-                    float(np.median(ranks)),
-                    float((ranks < LOW_RANK).mean()),
-                )
-            )
+            outcomes[name].append(outcome_of(family, found[name][kept], among[name]))
     trials = []
     for name in names:
         correlations = correlations_with_content(base[name], content)
@@ -192,7 +160,7 @@ def _trials(
 
 
 def _scores(
-    scorer: Scorer, images: NDArray[np.uint8], others: _Others | None, own_name: str
+    scorer: Scorer, images: NDArray[np.uint8], others: OtherScores | None, own_name: str
 ) -> dict[str, NDArray[np.float64]]:
     """Return the model's own score and the others of pictures (K, H, W, C), by name."""
     found: dict[str, list[NDArray[np.float64]]] = {}
@@ -204,69 +172,6 @@ def _scores(
         for name, values in (scores | {own_name: scored.scores}).items():
             found.setdefault(name, []).append(values)
     return {name: np.concatenate(parts) for name, parts in found.items()}
-
-
-class _Others:
-    """Every other error map with every other reduction, on arrays."""
-
-    def __init__(self) -> None:
-        from residua.scoring.errors import ERROR_MAPS, REDUCTIONS
-        from residua.scoring.expressions import build_named
-
-        self._maps = {name: build_named("error map", name, ERROR_MAPS) for name in _ERROR_MAPS}
-        self._reductions = {
-            name: build_named("reduction", name, REDUCTIONS) for name in _REDUCTIONS
-        }
-
-    def __call__(
-        self, images: NDArray[np.uint8], x_hat: NDArray[np.float32]
-    ) -> dict[str, NDArray[np.float64]]:
-        import torch
-
-        found: dict[str, NDArray[np.float64]] = {}
-        with torch.inference_mode():
-            x, y = (
-                torch.from_numpy(np.ascontiguousarray(np.moveaxis(part, -1, 1)))
-                for part in (images / np.float32(255), x_hat)
-            )
-            for map_name, error_map in self._maps.items():
-                level = error_map(x, y)
-                for name, reduction in self._reductions.items():
-                    found[f"{map_name}, {name}"] = reduction(level).numpy()
-        return found
-
-
-def _other_scores() -> _Others | None:
-    """Return the scores that can be tried; None where torch is not installed."""
-    try:
-        return _Others()
-    except ModuleNotFoundError:
-        return None
-
-
-def _unlike(family: Family, normal: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Say which pictures of a family are unlike every normal one, as few normal ones are.
-
-    A line may be what a set of lines holds. Likeness is the correlation of the pixels with those
-    of the likest normal picture.
-    """
-    everything = np.ones(len(family.images), bool)
-    if family.made_from is not None:
-        return everything
-    rows, known = _standardised(family.images), _standardised(normal)
-    among = known @ known.T
-    np.fill_diagonal(among, -np.inf)
-    typical = float(np.quantile(among.max(axis=1), _UNLIKE))
-    unlike: NDArray[np.bool_] = (rows @ known.T).max(axis=1) < typical
-    return unlike
-
-
-def _standardised(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    rows = images.reshape(len(images), -1).astype(np.float32)
-    rows -= rows.mean(axis=1, keepdims=True)
-    length = np.linalg.norm(rows, axis=1, keepdims=True)
-    result: NDArray[np.float32] = np.divide(rows, length, out=np.zeros_like(rows), where=length > 0)
-    return result
 
 
 def _evidence(own: Trial, n: int) -> str:
@@ -301,25 +206,34 @@ def _families(outcomes: list[Outcome]) -> list[str]:
     return kinds if len(kinds) < 3 else [", ".join(kinds[:-1]), kinds[-1]]
 
 
-def _action(own: Trial, others: list[Trial], wide_code: bool) -> str:
+def _action(study: Study, own: Trial, others: list[Trial]) -> str:
+    manifest = study.scored.manifest
+    wide_code = manifest.checks.code_size >= _half(study)
     first = (
         "The code is wide enough to copy pictures: fit with --model conv or a far smaller "
         "--latent-dim. "
         if wide_code
         else ""
     )
+    raw = manifest.settings.score == "error"
+    default = f"Fit with --score {SURPRISE}, which sets errors against content. " if raw else ""
     if not others:
-        return f"{first}Try another --error-map; torch is not installed to compare them here."
+        why = (
+            "torch is not installed to compare scores here"
+            if manifest.model.rebuilds_pixels
+            else "features are rebuilt, so that no other error can be compared here"
+        )
+        then = default or "Fit with another --score or a smaller --latent-dim. "
+        return f"{first}{then}{_capital(why)}."
     best = min(others, key=lambda trial: (round(trial.share_low, 2), trial.correlation))
-    error_map, reduction = best.name.split(", ")
     figures = (
-        f"{percent(best.share_low)} of the simple pictures rank that low with --error-map "
-        f"{error_map} --reduction '{reduction}', the least of {len(others) + 1} scores tried on "
-        f"the present reconstructions, against {percent(own.share_low)} with {own.name}"
+        f"{percent(best.share_low)} of the simple pictures rank that low with "
+        f"{options_of(best.name)}, the least of {len(others) + 1} scores tried on the present "
+        f"reconstructions, against {percent(own.share_low)} with {own.name}"
     )
     if best.share_low > 0.5 * own.share_low:
-        first = first or "Fit with a smaller --latent-dim or another --model. "
-        return f"{first}No error map mends it: {figures}."
+        first = first or default or "Fit with a smaller --latent-dim or another --model. "
+        return f"{first}None of the scores tried here mends it: {figures}."
     content = (
         ""
         if best.figure is None
@@ -331,7 +245,11 @@ def _action(own: Trial, others: list[Trial], wide_code: bool) -> str:
         if wide_code
         else "It may find fewer of other anomalies: compare both with residua evaluate first."
     )
-    return f"{first}{figures}{content}. {then}"
+    return f"{first}{_capital(figures)}{content}. {then}"
+
+
+def _capital(text: str) -> str:
+    return text[0].upper() + text[1:]
 
 
 def _half(study: Study) -> float:

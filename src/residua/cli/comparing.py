@@ -37,7 +37,7 @@ def compare(
         Path | None,
         typer.Option(
             help="ONNX file of a pretrained network, from pictures in [0, 1] to features; adds "
-            "methods on them."
+            "three methods on them."
         ),
     ] = None,
     seeds: Seeds = "0",

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from residua.catalogue import CATALOGUE, DEFAULT_MODEL
 from residua.cli.common import (
     AsJson,
     Force,
@@ -19,13 +20,27 @@ from residua.cli.common import (
     say,
     show_info,
 )
+from residua.scoring.names import SCORES
 
 
 @app.command(epilog="Example: residua fit good/ -o part.residua")
 def fit(
     data: TrustedPictures,
     output: NewModel,
-    model: Annotated[str, typer.Option(help="Network: conv, seed-mnist or seed-caltech.")] = "conv",
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help=f"Network: {', '.join(CATALOGUE)}; see residua models. [default: "
+            f"{DEFAULT_MODEL}; features with a backbone]"
+        ),
+    ] = None,
+    backbone: Annotated[
+        str | None,
+        typer.Option(
+            help="Rebuild the features of this pretrained network, an ONNX file or timm:NAME, "
+            "instead of pixels."
+        ),
+    ] = None,
     latent_dim: Annotated[
         int | None, typer.Option(help="Numbers in the code. [default: by the picture's size]")
     ] = None,
@@ -33,15 +48,25 @@ def fit(
         str | None, typer.Option(help="Training loss: mse or bce. [default: the network's]")
     ] = None,
     error_map: Annotated[
-        str, typer.Option(help="squared, absolute, bce, bce_excess or ssim.")
-    ] = "squared",
+        str, typer.Option(help="absolute, squared, bce, bce_excess or ssim.")
+    ] = "absolute",
     reduction: Annotated[
-        str, typer.Option(help="Map to score: mean, topk(SHARE) or max(SIGMA).")
+        str, typer.Option(help="Map to one number: mean, topk(SHARE) or max(SIGMA).")
     ] = "mean",
+    score: Annotated[
+        str,
+        typer.Option(
+            help=f"What the score is: {', '.join(SCORES)}. The first joins others; knn may be "
+            "knn(K)."
+        ),
+    ] = "surprise",
     threshold: Annotated[
         str,
-        typer.Option(help="percentile(Q), zscore(K), zscore(K, two_sided=True) or mad(K)."),
-    ] = "percentile(99)",
+        typer.Option(
+            help="auto, conformal(FPR), tail(FPR), percentile(Q), zscore(K), "
+            "zscore(K, two_sided=True) or mad(K)."
+        ),
+    ] = "auto",
     epochs: Annotated[
         int | None,
         typer.Option(help="Passes over the pictures, at most. [default: about 4,000 steps]"),
@@ -88,15 +113,19 @@ def fit(
     import shutil
 
     from residua import AutoencoderDetector
+    from residua.settings import FEATURES
 
     check_new(output, force=force)
+    options = {} if backbone is None else {"backbone": backbone}
     partial = output.with_name(f"{output.name}.partial")
     detector = AutoencoderDetector(
-        model,
+        model or (DEFAULT_MODEL if backbone is None else FEATURES),
         latent_dim=latent_dim,
         loss=loss,
+        model_options=options or None,
         error_map=error_map,
         reduction=reduction,
+        scoring=score,
         threshold=threshold,
         epochs=epochs,
         batch_size=batch_size,

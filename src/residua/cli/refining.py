@@ -48,8 +48,9 @@ def refine(
         typer.Option(help="Side, or HEIGHTxWIDTH, in pixels. [default: the pictures' own]"),
     ] = None,
     threshold: Annotated[
-        str, typer.Option(help="percentile(Q), zscore(K) or mad(K).")
-    ] = "percentile(99)",
+        str,
+        typer.Option(help="auto, conformal(FPR), tail(FPR), percentile(Q), zscore(K) or mad(K)."),
+    ] = "auto",
     folder: Annotated[
         Path | None,
         typer.Option(help="For the study and the model of each step. [default: NAME.refinement]"),
@@ -77,9 +78,9 @@ def refine(
 ) -> None:
     """Search for better settings by synthetic anomalies, and fit the best ones.
 
-    Network, code size, width, depth, loss, learning rate, error map and reduction are searched.
-    Trials are judged by held-out normal pictures and anomalies made from them; labels never are.
-    The same command goes on with a search that was stopped.
+    Network, code size, width, depth, loss, learning rate, error map, reduction and score are
+    searched. Trials are judged by held-out normal pictures and anomalies made from them, never by
+    labels. The same command goes on with a search that was stopped.
     """
     from residua import AutoencoderDetector
     from residua.evaluation.truth import known_truth, truth_of

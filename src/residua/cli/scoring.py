@@ -34,6 +34,13 @@ def score(
     maps: Annotated[
         Path | None, typer.Option(help="Folder for a heat map of each picture, as PNG.")
     ] = None,
+    fdr: Annotated[
+        float | None,
+        typer.Option(
+            help="Judge all pictures together: the share of false ones to expect among those "
+            "called anomalous, such as 0.1. [default: judge each by the threshold]"
+        ),
+    ] = None,
     rows: Annotated[int, typer.Option(help="Rows of the table on a terminal.", min=1)] = 25,
     fail_on_anomaly: Annotated[
         bool, typer.Option("--fail-on-anomaly", help="Exit with 3 when a picture is flagged.")
@@ -44,17 +51,22 @@ def score(
     """Score pictures with a saved model.
 
     On a terminal the most anomalous are shown; into a pipe go all, as CSV or with --json as JSON
-    lines.
+    lines. With --fdr nothing is shown until all are scored.
     """
     from contextlib import ExitStack
 
     from residua.results import csv_rows, json_rows, verdict_file
     from residua.runtime import BundleScorer
+    from residua.scoring.calibration import require_fdr
+    from residua.scoring.verdicts import judged_together
     from residua.summary import Summary
 
+    if fdr is not None:
+        require_fdr(fdr)
     scorer = BundleScorer(bundle, threads=threads)
-    summary = Summary(keep=rows)
+    summary = Summary(keep=rows, fdr=fdr)
     source = pictures(data)
+    held: list[Any] = []
     with ExitStack() as stack:
         writers: list[Callable[[Any], None]] = [summary.add]
         if out is not None:
@@ -65,11 +77,14 @@ def score(
             writers.append(stack.enter_context(csv_rows(sys.stdout)))
         # No path on standard input is a quiet day, not an error.
         for verdicts, images, scored in scorer.scored(source) if source else ():
-            for verdict in verdicts:
-                for write in writers:
-                    write(verdict)
+            if fdr is None:
+                _write(verdicts, writers)
+            else:
+                held += verdicts
             if maps is not None:
                 _save_maps(maps, verdicts, images, scored.error_maps, scorer.manifest.map_ceiling)
+        if fdr is not None:
+            _write(judged_together(held, scorer.calibration_scores, fdr), writers)
     if sys.stdout.isatty() and not as_json:
         what = data[0] if len(data) == 1 else f"{len(data):,} files"
         print_table(summary.table(title=f"{bundle.name} on {what}"))
@@ -81,6 +96,12 @@ def score(
         raise typer.Exit(EXIT_FLAGGED)
     if summary.failed:
         raise typer.Exit(EXIT_FAILED)
+
+
+def _write(verdicts: list[Any], writers: list[Callable[[Any], None]]) -> None:
+    for verdict in verdicts:
+        for write in writers:
+            write(verdict)
 
 
 def _save_maps(

@@ -7,7 +7,6 @@ features, and the distance to the nearest ones.
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -17,7 +16,7 @@ from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 
-from residua.errors import ConfigurationError
+from residua.features.backbone import CHANNELS, Backbone
 
 MULTIPLE = 32
 """Sides are brought to multiples of this, which most backbones need."""
@@ -25,52 +24,31 @@ COMPONENTS = 128
 _BATCH = 16
 
 
-class Backbone:
-    """Turns pictures into feature vectors with an ONNX network.
+def descriptors(backbone: Backbone, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return what a backbone makes of pictures as a whole.
 
     Parameters
     ----------
-    path : path-like
-        A network from pictures (B, 3, H, W) in [0, 1] to feature vectors (B, D), or to maps
-        (B, C, h, w), of which the mean is taken. Of several vectors the longest counts, and maps
-        only where there are no vectors.
+    backbone : Backbone
+        Its last vector counts, and the mean of its last map only where there are no vectors.
+    images : ndarray of shape (N, H, W, C), uint8
+        Of several channels that are no colours only the first is looked at.
+
+    Returns
+    -------
+    ndarray of shape (N, D), float32
 
     Raises
     ------
     ConfigurationError
-        The file is no such network.
+        The network does not take pictures of this size.
     """
-
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        import onnxruntime as ort
-
-        if not Path(path).is_file():
-            raise ConfigurationError(f"there is no backbone {path}; wanted an ONNX file")
-        options = ort.SessionOptions()
-        options.log_severity_level = 3
-        try:
-            self._session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        except Exception as error:
-            raise ConfigurationError(f"ONNX Runtime cannot use {path}: {error}") from error
-        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
-        vectors = [output for output in outputs if len(output.shape) == 2]
-        chosen = vectors or [output for output in outputs if len(output.shape) == 4]
-        if len(inputs) != 1 or len(inputs[0].shape) != 4 or not chosen:
-            raise ConfigurationError(
-                f"{path} has {len(inputs)} inputs and {len(outputs)} outputs; wanted one input "
-                "(B, 3, H, W) and an output (B, D) or (B, C, h, w)"
-            )
-        self._input = inputs[0].name
-        self._output = chosen[-1].name
-
-    def features(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return the features of pictures (N, H, W, C), uint8: (N, D)."""
-        parts = []
-        for start in range(0, len(images), _BATCH):
-            x = _as_input(np.asarray(images[start : start + _BATCH]))
-            (found,) = self._session.run([self._output], {self._input: x})
-            parts.append(found.mean(axis=(2, 3)) if found.ndim == 4 else found)
-        return np.concatenate(parts).astype(np.float32)
+    output = (backbone.vectors or backbone.all_maps)[-1]
+    parts = []
+    for start in range(0, len(images), _BATCH):
+        (found,) = backbone.run(_fitting(np.asarray(images[start : start + _BATCH])), (output,))
+        parts.append(found.mean(axis=(2, 3)) if found.ndim == 4 else found)
+    return np.concatenate(parts).astype(np.float32)
 
 
 class BackboneReconstruction(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # untyped bases
@@ -79,7 +57,7 @@ class BackboneReconstruction(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     Parameters
     ----------
     backbone : path-like
-        An ONNX file; see `Backbone`.
+        An ONNX file; see `residua.features.backbone.Backbone`.
     n_components : int, default=128
         At most; fewer where there are few pictures.
     random_state : int or None, default=None
@@ -99,15 +77,15 @@ class BackboneReconstruction(OutlierMixin, BaseEstimator):  # type: ignore[misc]
 
     def fit(self, X: NDArray[np.uint8], y: Any = None) -> Self:
         """Fit on trusted pictures (N, H, W, C), uint8."""
-        self.backbone_ = Backbone(self.backbone)
-        rows = self.backbone_.features(X)
+        self.backbone_ = Backbone.open(self.backbone)
+        rows = descriptors(self.backbone_, X)
         kept = max(1, min(self.n_components, len(rows) // 4, rows.shape[1] - 1))
         self.pca_ = PCA(kept, random_state=self.random_state).fit(rows)
         return self
 
     def score_samples(self, X: NDArray[np.uint8]) -> NDArray[np.float64]:
         """Return minus the relative squared error of each picture (N,)."""
-        rows = self.backbone_.features(X)
+        rows = descriptors(self.backbone_, X)
         rebuilt = self.pca_.inverse_transform(self.pca_.transform(rows))
         error = np.square(rows - rebuilt).sum(axis=1, dtype=np.float64)
         energy = np.square(rows).sum(axis=1, dtype=np.float64)
@@ -120,7 +98,7 @@ class BackboneNeighbours(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # 
     Parameters
     ----------
     backbone : path-like
-        An ONNX file; see `Backbone`.
+        An ONNX file; see `residua.features.backbone.Backbone`.
     n_neighbors : int, default=5
     """
 
@@ -132,14 +110,14 @@ class BackboneNeighbours(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # 
 
     def fit(self, X: NDArray[np.uint8], y: Any = None) -> Self:
         """Keep the features of trusted pictures (N, H, W, C), uint8."""
-        self.backbone_ = Backbone(self.backbone)
-        rows = _of_length_one(self.backbone_.features(X))
+        self.backbone_ = Backbone.open(self.backbone)
+        rows = _of_length_one(descriptors(self.backbone_, X))
         self.neighbours_ = NearestNeighbors(n_neighbors=min(self.n_neighbors, len(rows))).fit(rows)
         return self
 
     def score_samples(self, X: NDArray[np.uint8]) -> NDArray[np.float64]:
         """Return minus the mean distance of each picture (N,)."""
-        distances, _ = self.neighbours_.kneighbors(_of_length_one(self.backbone_.features(X)))
+        distances, _ = self.neighbours_.kneighbors(_of_length_one(descriptors(self.backbone_, X)))
         return -np.asarray(distances.mean(axis=1), np.float64)
 
 
@@ -151,23 +129,27 @@ def backbone_methods(path: str | os.PathLike[str]) -> dict[str, Any]:
     ConfigurationError
         The file is no network from pictures to features.
     """
-    Backbone(path)
+    Backbone.open(path)
     return {
         "features-pca": BackboneReconstruction(path),
         "features-knn": BackboneNeighbours(path),
     }
 
 
-def _as_input(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Bring pictures (B, H, W, C) to (B, 3, h, w) in [0, 1], sides multiples of 32."""
+def _fitting(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Bring pictures (B, H, W, C) to sides that are multiples of 32, and to grey or colour."""
     height, width = (max(MULTIPLE, round(side / MULTIPLE) * MULTIPLE) for side in images.shape[1:3])
-    if images.shape[3] != 3:
-        images = np.repeat(images[..., :1], 3, axis=3)
-    if images.shape[1:3] != (height, width):
-        images = np.stack(
-            [np.asarray(Image.fromarray(picture).resize((width, height))) for picture in images]
-        )
-    return np.ascontiguousarray(images.transpose(0, 3, 1, 2), np.float32) / np.float32(255)
+    if images.shape[3] != CHANNELS:
+        images = images[..., :1]
+    if images.shape[1:3] == (height, width):
+        return images
+    colours = np.broadcast_to(images, (*images.shape[:3], CHANNELS))
+    return np.stack(
+        [
+            np.asarray(Image.fromarray(np.ascontiguousarray(picture)).resize((width, height)))
+            for picture in colours
+        ]
+    )
 
 
 def _of_length_one(rows: NDArray[np.float32]) -> NDArray[np.float32]:

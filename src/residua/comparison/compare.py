@@ -15,6 +15,7 @@ from residua.comparison.choice import Methods, chosen_methods
 from residua.comparison.fits import Fits, Trial
 from residua.comparison.leaderboard import Comparison
 from residua.comparison.measuring import MEMORY_MEASURED
+from residua.comparison.methods import features_method
 from residua.comparison.pixels import decode_to_files, flat_spec
 from residua.comparison.protocol import Protocol, draw, lay_out
 from residua.comparison.ranks import ranked_rows
@@ -58,8 +59,8 @@ def compare(
         of scikit-learn or PyOD that are not fitted, which get flattened pixels in [0, 1]; or
         `AutoencoderDetector`. Seeds go where ``random_state`` is None. None: all names.
     backbone : path-like or None, default=None
-        An ONNX file of a pretrained network: two methods on its features are added. See
-        `residua.comparison.backbone`.
+        An ONNX file of a pretrained network: two methods on its features are added, and the
+        network "features", which rebuilds them. See `residua.comparison.backbone`.
     normal, anomalous : sequence of str or None, default=None
         Classes of the test pictures. None: all of ``test`` is anomalous, unless ``train`` and
         ``test`` are the same.
@@ -105,7 +106,7 @@ def compare(
         raise ConfigurationError("seeds is empty; give at least one, such as 0")
     chosen = chosen_methods(methods)
     if backbone is not None:
-        chosen += chosen_methods(backbone_methods(backbone))
+        chosen += [*chosen_methods(backbone_methods(backbone)), features_method(backbone)]
     protocol = lay_out(train, test, normal=normal, anomalous=anomalous, seed=seeds[0])
     spec = protocol.trusted.suggest_spec(size=image_size)
     kept = None if folder is None else Path(folder) / "fits"

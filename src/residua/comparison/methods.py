@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from residua.catalogue import CATALOGUE
 from residua.comparison import classical
+from residua.features.backbone import DEFAULT_SIDE
 from residua.images.preprocess import InputSpec
+from residua.settings import FEATURES
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -135,13 +139,20 @@ _RECIPES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "seed-mnist": MappingProxyType(
             {
                 "error_map": "bce",
+                "scoring": "error",
                 "learning_rate": 1e-3,
                 "schedule": "constant",
                 "batch_size": 128,
             }
         ),
         "seed-caltech": MappingProxyType(
-            {"learning_rate": 1e-3, "schedule": "constant", "batch_size": 64}
+            {
+                "error_map": "squared",
+                "scoring": "error",
+                "learning_rate": 1e-3,
+                "schedule": "constant",
+                "batch_size": 64,
+            }
         ),
     }
 )
@@ -164,6 +175,29 @@ def network_methods() -> dict[str, Method]:
         )
         for name, network in MODELS.items()
     }
+
+
+def features_method(backbone: str | os.PathLike[str]) -> Method:
+    """Return Residua's network that rebuilds the features of a backbone, an ONNX file."""
+
+    def build(circumstances: Circumstances) -> Any:
+        from residua.detector import AutoencoderDetector
+
+        return AutoencoderDetector(
+            FEATURES,
+            model_options={"backbone": str(backbone)},
+            epochs=circumstances.epochs,
+            on_failed_fit="warn",
+            random_state=circumstances.seed,
+        )
+
+    return Method(
+        name=FEATURES,
+        title=f"autoencoder {FEATURES}",
+        what=f"{CATALOGUE[FEATURES].what}, pictures at {DEFAULT_SIDE} × {DEFAULT_SIDE}",
+        source=CATALOGUE[FEATURES].source,
+        build=build,
+    )
 
 
 def all_methods() -> dict[str, Method]:

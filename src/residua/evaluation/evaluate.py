@@ -24,7 +24,7 @@ from residua.evaluation.verdicts import (
     verdict_metrics,
 )
 from residua.images.resolve import resolve_source
-from residua.scoring.thresholds import build_rule
+from residua.scoring.thresholds import any_rule
 
 
 class Evaluation(BaseModel):
@@ -205,7 +205,7 @@ def evaluate(
         rule=threshold.rule,
         threshold=threshold.upper,
         lower_threshold=threshold.lower,
-        promised_rate=build_rule(threshold.rule).promised_rate,
+        promised_rate=any_rule(threshold.rule).promised_rate,
         ranking=if_possible("ranking", ranking, {}),
         best_f1_threshold=if_possible(
             "best F1", lambda: best_f1_threshold(_known(truth), scores)[1], None

@@ -18,6 +18,7 @@ from sklearn.metrics import (
 
 from residua.errors import InputError
 from residua.evaluation.estimate import LEVEL, N_RESAMPLES, Estimate, resampled_counts
+from residua.scoring.rules.labelled import BestF1, Flagged
 
 RECALL_WANTED = 0.95
 METRICS = ("auroc", "average_precision", "best_f1", "fpr_at_95_tpr")
@@ -93,10 +94,10 @@ def auroc_difference(
 def best_f1_threshold(anomalous: ArrayLike, scores: ArrayLike) -> tuple[float, float]:
     """Return the highest F1 over all thresholds, and the score from which pictures are flagged."""
     truth, values = checked(anomalous, scores)
-    precision, recall, thresholds = precision_recall_curve(truth, values)
-    f1 = _f1(precision[:-1], recall[:-1])
+    flagged = Flagged.of(values[~truth], values[truth])
+    f1 = BestF1().worth(flagged)
     best = int(np.argmax(f1))
-    return float(f1[best]), float(thresholds[best])
+    return float(f1[best]), float(flagged.scores[best])
 
 
 class RocBand(NamedTuple):

@@ -47,13 +47,18 @@ def measure_rebuilding(scored: ScoredSet, model: Any, *, n_resamples: int, seed:
     Raises
     ------
     InputError
-        There are no normal pictures.
+        There are no normal pictures, or the model rebuilds features and no pixels.
 
     References
     ----------
     Wang, Bovik, Sheikh and Simoncelli, "Image quality assessment: from error visibility to
     structural similarity", IEEE Transactions on Image Processing 13(4), 2004, equation 13.
     """
+    if not scored.manifest.model.rebuilds_pixels:
+        raise InputError(
+            "the model rebuilds features of a pretrained network, so there is no picture to "
+            "compare; residua info has its error in features"
+        )
     normal = (
         np.arange(len(scored)) if scored.anomalous is None else np.flatnonzero(~scored.anomalous)
     )

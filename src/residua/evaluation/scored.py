@@ -60,7 +60,8 @@ class ScoredSet:
     latent: NDArray[np.float32]
     """Codes (N, D)."""
     mse: NDArray[np.float64]
-    """Mean squared error of each reconstruction, pixels from 0 to 1 (N,)."""
+    """Mean squared error of each reconstruction, pixels from 0 to 1 (N,); where features are
+    rebuilt, of the view of the code."""
     content: Content
     """Simple figures of each picture."""
     border: NDArray[np.float64]

@@ -68,17 +68,40 @@ def as_html(evaluation: Evaluation) -> str:
     rows = [f"<caption>{escape(headline(evaluation))}</caption>"]
     for title, figures in figures_of(evaluation):
         rows.append(f'<tr><th colspan="3" style="text-align:left">{escape(title)}</th></tr>')
-        rows += [
-            f"<tr><td style='text-align:left'>{escape(name)}</td><td>{estimate.value:{form}}</td>"
-            f"<td>{estimate.low:{form}} – {estimate.high:{form}}</td></tr>"
-            for name, estimate, form in figures
-        ]
+        for name, estimate, form in figures:
+            rows.append(
+                f"<tr><td style='text-align:left'>{escape(name)}</td>"
+                f"<td>{estimate.value:{form}}</td>"
+                f"<td>{estimate.low:{form}} – {estimate.high:{form}}</td></tr>"
+            )
+            if name == TITLES["false_positive_rate"] and evaluation.promised_rate is not None:
+                rows.append(
+                    "<tr><td style='text-align:left'>promised</td>"
+                    f"<td>{evaluation.promised_rate:{form}}</td>"
+                    f"<td>{promise_kept(evaluation)}</td></tr>"
+                )
     for what, why in evaluation.unavailable.items():
         rows.append(
             f"<tr><td style='text-align:left'>{escape(what)}</td>"
             f"<td colspan='2' style='text-align:left'>not computed: {escape(why)}</td></tr>"
         )
     return "<table>" + "".join(rows) + "</table>"
+
+
+def promise_kept(evaluation: Evaluation) -> str | None:
+    """Say where the promised false-positive rate lies; None: there is none, or none was measured.
+
+    The interval that it is held against is that of the measured rate.
+    """
+    promised = evaluation.promised_rate
+    measured = evaluation.at_threshold.get("false_positive_rate")
+    if promised is None or measured is None:
+        return None
+    if promised < measured.low:
+        return "below the interval: more are flagged"
+    if promised > measured.high:
+        return "above the interval: fewer are flagged"
+    return "within the interval"
 
 
 def headline(evaluation: Evaluation) -> str:
@@ -110,6 +133,8 @@ def _figures(evaluation: Evaluation) -> Table:
         for name, estimate, form in figures:
             interval = f"{estimate.low:{form}} – {estimate.high:{form}}"
             table.add_row(f"  {name}", f"{estimate.value:{form}}", interval)
+            if name == TITLES["false_positive_rate"] and e.promised_rate is not None:
+                table.add_row("    promised", f"{e.promised_rate:{form}}", promise_kept(e))
     if e.rebuilding is not None:
         r = e.rebuilding
         sizes = f"{r.code_size:,} : {r.picture_size:,}"

@@ -48,6 +48,7 @@ _SEED = MappingProxyType(
         "loss": "mse",
         "error_map": "squared",
         "reduction": "mean",
+        "scoring": "error",
         "threshold": "percentile(80)",
         "epochs": 20,
         "batch_size": 64,
@@ -184,6 +185,7 @@ class Caltech(Experiment):
                 {
                     **{name: value for name, value in _SEED.items() if name != "loss"},
                     "model": "conv",
+                    "latent_dim": 256,
                     "image_size": 128,
                     "learning_rate": 5e-3,
                     "schedule": "one-cycle",

@@ -63,6 +63,7 @@ def sweep_section(scored: ScoredSet, percentiles: Sequence[float]) -> Section:
                     scores,
                     truth,
                     thresholds={f"{q:g} %": limits[q] for q in percentiles if 80 <= q <= 90},
+                    score=scored.manifest.settings.score,
                 ).plot(),
             ),
         ],

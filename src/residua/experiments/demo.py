@@ -124,15 +124,19 @@ def _table(verdicts: list[Verdict], figures: dict[str, float]) -> Table:
     from rich.table import Table
 
     table = Table(title="Unseen surfaces", title_justify="left")
-    for column in ("kind", "pictures", "flagged", "share", "median score ÷ threshold"):
+    for column in ("kind", "pictures", "flagged", "share", "median score − threshold"):
         table.add_column(column, justify="left" if column == "kind" else "right")
     for label in sorted({verdict.label or "" for verdict in verdicts}, key=lambda n: n != "good"):
         rows = [verdict for verdict in verdicts if verdict.label == label]
         flagged = sum(bool(row.anomalous) for row in rows)
-        ratio = np.median([(row.score or 0) / row.threshold for row in rows])
+        over = float(np.median([(row.score or 0) - row.threshold for row in rows]))
         kind = "good" if label == "good" else f"[red]{label}[/]"
         table.add_row(
-            kind, str(len(rows)), str(flagged), f"{flagged / len(rows):.1%}", f"{ratio:.2f}"
+            kind,
+            str(len(rows)),
+            str(flagged),
+            f"{flagged / len(rows):.1%}",
+            f"{over:+.3g}".replace("-", "−"),
         )
     table.caption = (
         f"AUROC {figures['auroc']:.4f} over pictures, {figures['pixel_auroc']:.4f} over pixels"
@@ -170,12 +174,11 @@ def _draw(
             axis = axes[row, column]
             axis.imshow(panel.squeeze(), cmap="gray", vmin=0, vmax=255)
             axis.set(xticks=[], yticks=[])
-        ratio = (verdict.score or 0) / verdict.threshold
+        over = (verdict.score or 0) - verdict.threshold
+        side = f"{abs(over):.3g} {'above' if over > 0 else 'below'} threshold"
         mark = "● anomalous" if verdict.anomalous else "○ normal"
         colour = "#b3261e" if verdict.anomalous else "#1b6e3c"
-        axes[0, column].set_title(
-            f"{verdict.label}\n{mark}\n{ratio:.2f} × threshold", fontsize=9, color=colour
-        )
+        axes[0, column].set_title(f"{verdict.label}\n{mark}\n{side}", fontsize=9, color=colour)
     for row, name in enumerate(("original", "rebuilt", "error")):
         axes[row, 0].set_ylabel(name, fontsize=10)
     figure.suptitle(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from contextlib import AbstractContextManager, nullcontext
 from typing import Literal, NamedTuple, get_args
 
 import torch
@@ -26,9 +27,20 @@ class Reconstruction(NamedTuple):
 def to_network(images: Tensor) -> Tensor:
     """Scale uint8 pictures (B, H, W, C) to float (B, C, H, W) in [0, 1].
 
-    The result lies in memory as it came, channels last, the faster layout for convolutions.
+    The result lies in memory as it came, channels last, the faster layout for convolutions. What
+    comes as floats, features in rows (B, N), is passed on in float32.
     """
+    if images.is_floating_point():
+        return images.float()
     return images.permute(0, 3, 1, 2).float() / 255
+
+
+def in_float32(x: Tensor) -> AbstractContextManager[object]:
+    """Return a context in which products of what lies where ``x`` does are not taken in bf16."""
+    kind = x.device.type
+    if torch.amp.is_autocast_available(kind):
+        return torch.autocast(kind, enabled=False)
+    return nullcontext()
 
 
 class Autoencoder(nn.Module, ABC):
@@ -70,9 +82,17 @@ class Autoencoder(nn.Module, ABC):
         return Reconstruction(torch.sigmoid(self.decode(latent).float()), latent.float())
 
     def training_losses(self, x: Tensor) -> dict[str, Tensor]:
-        """Scalar losses of a batch (B, C, H, W) in [0, 1]; ``"loss"`` is the one to minimise."""
+        """Scalar losses of a batch (B, C, H, W) in [0, 1]; ``"loss"`` is the one to minimise.
+
+        Further entries are for a log. In evaluation mode nothing is drawn at random, and
+        ``"loss"`` is what an epoch is judged by.
+        """
+        return {"loss": self.rebuilding_loss(self.decode(self.encode(x)), x)}
+
+    def rebuilding_loss(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Compare logits (B, C, H, W) with pictures in [0, 1]: the mean over all values."""
         # Losses are taken in float32 whatever the precision of the layers: bf16 has 3 digits.
-        logits = self.decode(self.encode(x)).float()
+        logits = logits.float()
         if self.loss == "bce":
-            return {"loss": F.binary_cross_entropy_with_logits(logits, x)}
-        return {"loss": F.mse_loss(torch.sigmoid(logits), x)}
+            return F.binary_cross_entropy_with_logits(logits, target)
+        return F.mse_loss(torch.sigmoid(logits), target)

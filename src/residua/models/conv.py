@@ -22,7 +22,7 @@ from residua.errors import ConfigurationError
 from residua.models.base import Autoencoder, Loss
 
 _SMALLEST_GRID = 8
-_MAX_CODE = 256
+_LEAST_CODE, _MAX_CODE = 16, 128
 _SMALL_SIDE = 64
 _MOST_CHANNELS = 128
 
@@ -35,8 +35,9 @@ class ConvAutoencoder(Autoencoder):
     channels, height, width : int
         Shape of the pictures; any channels, sides of 8 to 1024 pixels.
     latent_dim : int or None, default=None
-        Numbers in the code. None: the power of two nearest to the square root of the number of
-        values in the picture, at most 256 (32 for 28 x 28, 128 for 128 x 128).
+        Numbers in the code. None: half the power of two nearest to the square root of the number
+        of values in the picture, from 16 to 128 (16 for 28 x 28, 64 for 128 x 128), and at most a
+        quarter of their number.
     loss : {"mse", "bce"}, default="mse"
         Training loss.
     first_channels : int or None, default=None
@@ -60,7 +61,7 @@ class ConvAutoencoder(Autoencoder):
     ) -> None:
         latent_dim = latent_dim or default_latent_dim(channels, height, width)
         super().__init__(channels, height, width, latent_dim, loss=loss)
-        sizes = _halvings(height, width, depth)  # of each level, the picture's own first
+        sizes = halvings(height, width, depth)  # of each level, the picture's own first
         first = first_channels or (32 if max(height, width) <= _SMALL_SIDE else 16)
         self.first_channels, self.depth = first, len(sizes) - 1
         widths = [channels] + [min(first << i, _MOST_CHANNELS) for i in range(len(sizes) - 1)]
@@ -114,13 +115,20 @@ class SubPixelUp(nn.Module):
 
 
 def default_latent_dim(channels: int, height: int, width: int) -> int:
-    """Return the code's size that suits a picture: about the root of its number of values."""
-    root = sqrt(channels * height * width)
-    return min(1 << round(log2(root)), _MAX_CODE)
+    """Return the code's size that suits a picture: about half the root of its number of values."""
+    values = channels * height * width
+    half_root = 1 << (round(log2(sqrt(values))) - 1)
+    return min(max(half_root, _LEAST_CODE), _MAX_CODE, values // 4)
 
 
-def _halvings(height: int, width: int, depth: int | None) -> list[tuple[int, int]]:
-    """Sizes from the picture's own down; without a depth, to a longer side of at most 8."""
+def halvings(height: int, width: int, depth: int | None) -> list[tuple[int, int]]:
+    """Return sizes from the picture's own down; without a depth, to a longer side of at most 8.
+
+    Raises
+    ------
+    ConfigurationError
+        A depth that pictures of this size do not have.
+    """
     most = (max(height, width) - 1).bit_length()
     if depth is not None and not 1 <= depth <= most:
         raise ConfigurationError(

@@ -14,9 +14,9 @@ from residua.errors import ResiduaWarning
 from residua.fitting import FitOutcome, fit_network, with_score
 from residua.images.source import ArraySource
 from residua.models import Autoencoder
-from residua.refinement.objective import SelectionSet, flagged, measure
+from residua.refinement.objective import Judged, SelectionSet, judge, measure
 from residua.refinement.result import Record
-from residua.refinement.space import Choice, Score
+from residua.refinement.space import Choice, Pair
 from residua.settings import FitSettings
 from residua.training.config import EpochRecord
 
@@ -39,17 +39,24 @@ class Judge:
     """Height, width and channels."""
 
     def judged(
-        self, number: int, settings: FitSettings, scores: Sequence[Score], watch: Watch
+        self,
+        number: int,
+        settings: FitSettings,
+        pairs: Sequence[Pair],
+        scores: Sequence[str],
+        watch: Watch,
     ) -> tuple[Record, FitOutcome]:
-        """Fit, and take the best of some scores.
+        """Fit, take the best pair by its raw error, and the best of some scores of that pair.
 
         Parameters
         ----------
         number : int
             The trial's number.
         settings : FitSettings
-        scores : sequence of (str, str)
+        pairs : sequence of (str, str)
             Error maps with their reductions, tried on the one trained network.
+        scores : sequence of str
+            Names from `residua.scoring.names.SCORES`, tried likewise.
         watch : callable
             Is told of each epoch.
 
@@ -65,24 +72,41 @@ class Judge:
         seconds = time.perf_counter() - started
         if outcome.training.interrupted:
             raise KeyboardInterrupt
-        found = measure(outcome.graph.model, self.selection, scores)
+        found = measure(outcome.graph.model, self.selection, pairs)
         best = max(found.evaluations, key=lambda evaluation: evaluation.auroc)
-        error_map, reduction = best.score
-        settings = settings.model_copy(update={"error_map": error_map, "reduction": reduction})
-        outcome = with_score(outcome, settings, self.pixels)
-        shares = flagged(outcome.graph.model, self.selection, best.score, outcome.threshold)
+        outcome, settings, judged = self._best_score(
+            outcome,
+            settings.model_copy(update={"error_map": best.error_map, "reduction": best.reduction}),
+            scores,
+        )
         record = Record(
             number=number,
             settings=settings,
             choice=Choice.of(settings, self.shape),
-            auroc=best.auroc,
-            per_kind=best.per_kind,
+            auroc=judged.auroc,
+            per_kind=judged.per_kind,
             normal_mse=found.normal_mse,
-            found=shares.anomalous,
-            false_positive_rate=shares.normal,
+            found=judged.anomalous,
+            false_positive_rate=judged.normal,
             fit_seconds=seconds,
         )
         return record, outcome
+
+    def _best_score(
+        self, outcome: FitOutcome, settings: FitSettings, scores: Sequence[str]
+    ) -> tuple[FitOutcome, FitSettings, Judged]:
+        """Return the fit under the score that is judged best, the first of equals."""
+        tried = [settings.model_copy(update={"score": name}) for name in scores]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResiduaWarning)
+            fitted = [with_score(outcome, under, self.pixels) for under in tried]
+        found = judge(
+            outcome.graph.model,
+            self.selection,
+            [(under.graph.score, under.threshold) for under in fitted],
+        )
+        best = max(range(len(found)), key=lambda row: found[row].auroc)
+        return fitted[best], tried[best], found[best]
 
     def _fit(self, settings: FitSettings, watch: Watch) -> FitOutcome:
         few = self.selection.part(LOOKED_AT)

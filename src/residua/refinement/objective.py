@@ -5,7 +5,7 @@ Nothing here knows of test pictures or labels.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from statistics import mean
 from typing import NamedTuple, Self
 
@@ -14,36 +14,40 @@ import torch
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 from sklearn.metrics import roc_auc_score
-from torch import nn
+from torch import Tensor
 
 from residua.models import Autoencoder, to_network
-from residua.refinement.space import Score
+from residua.refinement.space import Pair
 from residua.refinement.synthetic import SyntheticAnomalies, make_anomalies
 from residua.scoring.errors import ImageScore
+from residua.scoring.score import PictureScore
 from residua.scoring.thresholds import Threshold
 
 MOST_NORMAL = 500
 """Normal pictures of one set, at most; more would only cost time."""
 
+Scorer = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
+"""Takes pictures, their reconstructions and codes; returns error maps and scores."""
+
 _VALUES_A_BATCH = 128 * 28 * 28 * 4
 
 
 class Evaluation(BaseModel):
-    """What one score of a network is worth."""
+    """What one error map with its reduction is worth, as it is."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     error_map: str
     """Error map."""
     reduction: str
-    """Map to score."""
+    """Map to one number."""
     auroc: float
     """Mean of the kinds' AUROCs, in [0, 1]."""
     per_kind: dict[str, float]
     """AUROC of normal pictures against each kind of synthetic anomaly."""
 
     @property
-    def score(self) -> Score:
+    def pair(self) -> Pair:
         """The error map and the reduction."""
         return self.error_map, self.reduction
 
@@ -81,41 +85,43 @@ class Measured(NamedTuple):
     """A network on a selection set."""
 
     evaluations: list[Evaluation]
-    """One for each score, in the order in which they were asked for."""
+    """One for each pair, in the order in which they were asked for."""
     normal_mse: float
     """Mean squared error of rebuilding the normal pictures."""
 
 
-class Found(NamedTuple):
-    """What a threshold flags of a selection set."""
+class Judged(NamedTuple):
+    """A score with its threshold on a selection set."""
 
+    per_kind: dict[str, float]
+    """AUROC of normal pictures against each kind of synthetic anomaly."""
     anomalous: float
     """Share of the synthetic anomalies that are flagged, mean over the kinds."""
     normal: float
     """Share of the normal pictures that are flagged."""
 
     @property
-    def balanced_accuracy(self) -> float:
-        """Mean of the shares that are right."""
-        return (self.anomalous + 1 - self.normal) / 2
+    def auroc(self) -> float:
+        """Mean of the kinds' AUROCs, in [0, 1]."""
+        return mean(self.per_kind.values())
 
 
-def measure(model: Autoencoder, pictures: SelectionSet, scores: Sequence[Score]) -> Measured:
-    """Score a selection set in every way, each picture rebuilt once.
+def measure(model: Autoencoder, pictures: SelectionSet, pairs: Sequence[Pair]) -> Measured:
+    """Measure the raw errors of a selection set in every way, each picture rebuilt once.
 
     Parameters
     ----------
     model : Autoencoder
         In any mode; it is evaluated in evaluation mode and left as it was.
     pictures : SelectionSet
-    scores : sequence of (str, str)
+    pairs : sequence of (str, str)
         Error maps with their reductions.
     """
-    scorers = [ImageScore(*score).to(_device(model)).eval() for score in scores]
+    scorers = [_raw(pair, _device(model)) for pair in pairs]
     normal, squared = _scores(model, pictures.normal, scorers)
     parts = {part.kind: _scores(model, part.images, scorers)[0] for part in pictures.anomalies}
     evaluations = []
-    for row, (error_map, reduction) in enumerate(scores):
+    for row, (error_map, reduction) in enumerate(pairs):
         per_kind = {kind: auroc(normal[row], found[row]) for kind, found in parts.items()}
         evaluations.append(
             Evaluation(
@@ -128,15 +134,28 @@ def measure(model: Autoencoder, pictures: SelectionSet, scores: Sequence[Score])
     return Measured(evaluations, float(squared.mean()))
 
 
-def flagged(model: Autoencoder, pictures: SelectionSet, score: Score, limits: Threshold) -> Found:
-    """Say what a fitted threshold flags."""
-    scorers = [ImageScore(*score).to(_device(model)).eval()]
+def judge(
+    model: Autoencoder, pictures: SelectionSet, scores: Sequence[tuple[PictureScore, Threshold]]
+) -> list[Judged]:
+    """Judge fitted scores of one network with their thresholds, each picture rebuilt once.
+
+    Parameters
+    ----------
+    model : Autoencoder
+    pictures : SelectionSet
+    scores : sequence of (PictureScore, Threshold)
+    """
+    scorers = [score.to(_device(model)).eval() for score, _ in scores]
     normal, _ = _scores(model, pictures.normal, scorers)
-    shares = [
-        float(limits.is_anomalous(_scores(model, part.images, scorers)[0][0]).mean())
-        for part in pictures.anomalies
+    parts = {part.kind: _scores(model, part.images, scorers)[0] for part in pictures.anomalies}
+    return [
+        Judged(
+            {kind: auroc(normal[row], found[row]) for kind, found in parts.items()},
+            mean(float(limits.is_anomalous(found[row]).mean()) for found in parts.values()),
+            float(limits.is_anomalous(normal[row]).mean()),
+        )
+        for row, (_, limits) in enumerate(scores)
     ]
-    return Found(mean(shares), float(limits.is_anomalous(normal[0]).mean()))
 
 
 def auroc(normal: NDArray[np.float64], anomalous: NDArray[np.float64]) -> float:
@@ -145,8 +164,19 @@ def auroc(normal: NDArray[np.float64], anomalous: NDArray[np.float64]) -> float:
     return float(roc_auc_score(truth, np.concatenate([normal, anomalous])))
 
 
+def _raw(pair: Pair, device: torch.device) -> Scorer:
+    """Return the raw error as a score, which looks at no code."""
+    error = ImageScore(*pair).to(device).eval()
+
+    def score(x: Tensor, x_hat: Tensor, latent: Tensor) -> tuple[Tensor, Tensor]:
+        found: tuple[Tensor, Tensor] = error(x, x_hat)
+        return found
+
+    return score
+
+
 def _scores(
-    model: Autoencoder, images: NDArray[np.uint8], scorers: Sequence[nn.Module]
+    model: Autoencoder, images: NDArray[np.uint8], scorers: Sequence[Scorer]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return scores (len(scorers), N) and the mean squared error of each picture (N,)."""
     device, training = _device(model), model.training
@@ -157,8 +187,9 @@ def _scores(
     with torch.inference_mode():
         for start in range(0, len(images), size):
             x = to_network(torch.from_numpy(images[start : start + size]).to(device))
-            x_hat = model(x).x_hat
-            rows.append(torch.stack([scorer(x, x_hat)[1] for scorer in scorers]).cpu().numpy())
+            x_hat, latent = model(x)
+            found = [scorer(x, x_hat, latent)[1] for scorer in scorers]
+            rows.append(torch.stack(found).cpu().numpy())
             squared.append((x - x_hat).square().double().mean((1, 2, 3)).cpu().numpy())
     model.train(training)
     return np.concatenate(rows, axis=1), np.concatenate(squared)

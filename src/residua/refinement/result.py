@@ -123,6 +123,7 @@ class Refinement(BaseModel):
         """Return the steps for a terminal."""
         table = Table(title="Refinement", title_justify="left", caption_justify="left")
         table.add_column("step", no_wrap=True)
+        table.add_column("score", no_wrap=True)
         for column in ("AUROC", "error", "found", "false", "fit, s"):
             table.add_column(column, justify="right", no_wrap=True)
         tested = any(step.tested for step in self.steps)
@@ -139,6 +140,7 @@ class Refinement(BaseModel):
         own = step.record
         cells = [
             step.name,
+            own.choice.score,
             f"{own.auroc:.4f}",
             f"{own.normal_mse:.5f}",
             f"{own.found:.1%}",
@@ -170,7 +172,17 @@ class Refinement(BaseModel):
             + f"<td style='text-align:left'>{html_escape(_changes(step))}</td></tr>"
             for step in self.steps
         )
-        heads = ("step", "AUROC", "error", "found", "false", "fit, s", "test AUROC", "accuracy")
+        heads = (
+            "step",
+            "score",
+            "AUROC",
+            "error",
+            "found",
+            "false",
+            "fit, s",
+            "test AUROC",
+            "accuracy",
+        )
         head = "".join(f"<th>{name}</th>" for name in (*heads, "changed"))
         remarks = "".join(f"<p>{html_escape(remark)}</p>" for remark in self._remarks())
         return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>{remarks}"

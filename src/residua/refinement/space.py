@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from residua.errors import ConfigurationError, UnknownName
 from residua.models import MODELS, Autoencoder, build_model
 from residua.scoring.errors import ImageScore
+from residua.scoring.names import SURPRISE
+from residua.scoring.score import picture_score
 from residua.settings import FitSettings
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ _OPTIONS = ("first_channels", "depth")
 # large code would take the memory of all the others together.
 _MOST_WEIGHTS = 30_000_000
 
-Score = tuple[str, str]
+Pair = tuple[str, str]
 """An error map and a reduction."""
 
 
@@ -58,9 +60,12 @@ class SearchSpace(BaseModel):
         "topk(0.01)",
         "max(2)",
     )
-    """Reductions of the map to one score, tried likewise."""
+    """Reductions of the map to one number, tried likewise."""
+    scores: Annotated[tuple[str, ...], Field(min_length=1)] = (SURPRISE, "relative", "error")
+    """What the score makes of the best pair, names from `residua.scoring.names.SCORES`. That of the
+    initial settings is tried too."""
 
-    def scores(self) -> list[Score]:
+    def pairs(self) -> list[Pair]:
         """Return every error map with every reduction.
 
         Raises
@@ -71,6 +76,8 @@ class SearchSpace(BaseModel):
         pairs = [(m, reduction) for m in self.error_maps for reduction in self.reductions]
         for pair in pairs:
             ImageScore(*pair)
+        for score in self.scores:
+            picture_score(*pairs[0], score)
         return pairs
 
 
@@ -94,7 +101,9 @@ class Choice(BaseModel):
     error_map: str
     """Error map."""
     reduction: str
-    """Map to score."""
+    """Map to one number."""
+    score: str
+    """What the score is."""
 
     @classmethod
     def of(cls, settings: FitSettings, shape: tuple[int, int, int]) -> Choice:
@@ -113,12 +122,9 @@ class Choice(BaseModel):
             learning_rate=settings.learning_rate,
             error_map=settings.error_map,
             reduction=settings.reduction,
+            score=settings.score,
             **{name: getattr(model, name) for name in _options_of(settings.model)},
         )
-
-    def with_score(self, score: Score) -> Choice:
-        """Return the choice under another score."""
-        return self.model_copy(update={"error_map": score[0], "reduction": score[1]})
 
 
 class NetworkSpace(NamedTuple):

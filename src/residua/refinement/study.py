@@ -25,20 +25,20 @@ from residua.errors import (
     TrainingError,
 )
 from residua.fitting import check_store, fit_network, manifest_of
-from residua.graph import save_model
 from residua.images.source import ArraySource, ImageSource
 from residua.refinement.judge import Judge
-from residua.refinement.objective import SelectionSet, measure
+from residua.refinement.objective import SelectionSet, judge
 from residua.refinement.result import Record, Refinement, Step, changed
 from residua.refinement.space import (
     Choice,
     NetworkSpace,
-    Score,
+    Pair,
     SearchSpace,
     nearest_parameters,
     networks,
     suggest,
 )
+from residua.saving import save_model
 from residua.settings import FitSettings
 from residua.training.feeding import PixelStore, decode_all
 from residua.training.fit import choose_batch_size, choose_epochs
@@ -145,7 +145,7 @@ class _Search:
     shape: tuple[int, int, int]
     space: SearchSpace
     available: Mapping[str, NetworkSpace]
-    scores: list[Score]
+    pairs: list[Pair]
     folder: Path
     identity: str
     console: Console | None
@@ -187,7 +187,7 @@ class _Search:
             shape=shape,
             space=space,
             available=networks(space, shape),
-            scores=space.scores(),
+            pairs=space.pairs(),
             folder=folder,
             identity=digest,
             console=console,
@@ -287,10 +287,12 @@ class _Search:
             # The initial settings stand as they are; every other network takes the score that
             # suits it.
             own = (self.base.error_map, self.base.reduction)
+            scores = list(dict.fromkeys((self.base.score, *self.space.scores)))
             found = self.judge.judged(
                 trial.number,
                 self.base if is_base else settings,
-                [own] if is_base else self.scores,
+                [own] if is_base else self.pairs,
+                scores[:1] if is_base else scores,
                 partial(self._watch, trial),
             )
         except (ConfigurationError, TrainingError) as error:
@@ -317,11 +319,12 @@ class _Search:
 
     def _confirmed(self, step: Step) -> float:
         from residua.bundle import open_bundle
-        from residua.graph import load_graph
+        from residua.saving import load_graph
 
-        graph = load_graph(open_bundle(self.folder / step.bundle))
-        score = (step.record.settings.error_map, step.record.settings.reduction)
-        return measure(graph.model, self.confirmation, [score]).evaluations[0].auroc
+        bundle = open_bundle(self.folder / step.bundle)
+        graph = load_graph(bundle)
+        fitted = [(graph.score, bundle.manifest.threshold)]
+        return judge(graph.model, self.confirmation, fitted)[0].auroc
 
     def _records(self, study: optuna.Study) -> list[Record]:
         """Return the completed trials in their order, the initial one first."""

@@ -7,7 +7,7 @@ import numpy as np
 from residua.evaluation.evaluate import Evaluation
 from residua.evaluation.ranking import roc_band
 from residua.evaluation.scored import ScoredSet
-from residua.evaluation.tables import figures_of
+from residua.evaluation.tables import TITLES, figures_of, promise_kept
 from residua.evaluation.verdicts import SweepRow
 from residua.report.figures import (
     ConfusionDisplay,
@@ -18,7 +18,15 @@ from residua.report.figures import (
     ROCDisplay,
     SortedErrorsDisplay,
 )
-from residua.report.sections import Block, Section, TableBlock, TextBlock, figure_or_reason, percent
+from residua.report.sections import (
+    Block,
+    Cell,
+    Section,
+    TableBlock,
+    TextBlock,
+    figure_or_reason,
+    percent,
+)
 
 # Of the sweep, those that are marked in figures.
 # Below so many pictures of a kind the bootstrap's intervals are too narrow to be left unsaid.
@@ -83,6 +91,7 @@ def apart_section(scored: ScoredSet, evaluation: Evaluation) -> Section:
                 threshold=scored.threshold.upper,
                 lower=scored.threshold.lower,
                 anomalous=scored.anomalous,
+                score=scored.manifest.settings.score,
             ),
         ),
         _sweep(evaluation),
@@ -116,11 +125,13 @@ def _of_intervals(e: Evaluation) -> str:
 
 
 def _numbers(e: Evaluation) -> TableBlock:
-    rows = [
-        (group, name, estimate.value, estimate.low, estimate.high)
-        for group, figures in figures_of(e)
-        for name, estimate, _ in figures
-    ]
+    rows: list[tuple[Cell, ...]] = []
+    for group, figures in figures_of(e):
+        for name, estimate, _ in figures:
+            rows.append((group, name, estimate.value, estimate.low, estimate.high))
+            if name == TITLES["false_positive_rate"] and e.promised_rate is not None:
+                kept = f"promised, {promise_kept(e)}"
+                rows.append((group, kept, e.promised_rate, None, None))
     shown = "best F1 is what a threshold chosen with the labels would give"
     return TableBlock(
         "figures",
@@ -168,7 +179,12 @@ def _density(scored: ScoredSet) -> Display:
     lines = {"fitted": scored.threshold.upper}
     for q in (80, 85, 90):
         lines[f"{q}th percentile"] = float(np.percentile(scored.calibration_scores, q))
-    return ErrorDensityDisplay.from_predictions(scored.scores, scored.anomalous, thresholds=lines)
+    return ErrorDensityDisplay.from_predictions(
+        scored.scores,
+        scored.anomalous,
+        thresholds=lines,
+        score=scored.manifest.settings.score,
+    )
 
 
 def _histogram(scored: ScoredSet) -> Display:
@@ -184,7 +200,11 @@ def _histogram(scored: ScoredSet) -> Display:
         if not scored.anomalous.all():
             normal, second = scored.scores[~scored.anomalous], scored.scores[scored.anomalous]
     return ErrorHistogramDisplay.from_predictions(
-        normal, anomalous_scores=second, limits=limits, other=other
+        normal,
+        anomalous_scores=second,
+        limits=limits,
+        other=other,
+        score=scored.manifest.settings.score,
     )
 
 
@@ -228,7 +248,7 @@ def _classes(e: Evaluation) -> TableBlock:
 
 
 def rule_name(rule: str) -> str:
-    """Return a rule in words: "90th percentile", "mean + 3 s", "median + 3.5 MAD"."""
+    """Return a rule in words: "90th percentile", "mean + 3 s", "conformal, 1 %"."""
     name, _, arguments = rule.partition("(")
     first = arguments.rstrip(")").partition(",")[0]
     if name == "percentile":
@@ -237,7 +257,11 @@ def rule_name(rule: str) -> str:
         return f"{first}{'th' if '.' in first or teen else ends.get(first[-1:], 'th')} percentile"
     if name == "zscore":
         return f"mean {'±' if 'True' in arguments else '+'} {first} s"
-    return f"median + {first} MAD" if name == "mad" else rule
+    if name in ("conformal", "tail"):
+        how = "conformal" if name == "conformal" else "extrapolated tail"
+        return f"{how}, {percent(float(first))}"
+    words = {"mad": f"median + {first} MAD", "best_f1": "best F1 by labels", "youden": "Youden's J"}
+    return words.get(name, rule)
 
 
 def _truth(scored: ScoredSet) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:

@@ -11,6 +11,7 @@ from residua.evaluation.scored import ScoredSet
 from residua.report.figures import Display, LearningCurvesDisplay, ProjectionDisplay
 from residua.report.figures.inputs import spread
 from residua.report.sections import Block, Cell, Section, TableBlock, figure_or_reason
+from residua.summary import facts
 
 _PROJECTED = 2_000
 _PIXELS = 1_024
@@ -49,7 +50,9 @@ def fitted_section(scored: ScoredSet, evaluation: Evaluation) -> Section:
         "How it was fitted",
         f"The network {manifest.model.name} with {manifest.model.parameters:,} weights saw "
         f"{data.training:,} pictures; {data.validation:,} more chose the best epoch and "
-        f"{data.calibration:,} set the threshold.",
+        f"{manifest.threshold.n_normal:,} set the threshold"
+        + ("." if manifest.recalibrated is None else ", after the fit.")
+        + f" The score is {facts(manifest)['score']}.",
         blocks,
     )
 
@@ -85,6 +88,11 @@ def _rebuilding(scored: ScoredSet, evaluation: Evaluation) -> TableBlock:
         ("mean squared error, network", checks.network_mse, None, None),
         ("mean squared error, mean picture", checks.mean_image_mse, None, None),
     ]
+    if not scored.manifest.model.rebuilds_pixels:
+        rows = [
+            ("mean squared error of features, network", checks.network_mse, None, None),
+            ("mean squared error of features, their mean", checks.mean_image_mse, None, None),
+        ]
     if checks.pca_mse is not None:
         rows.append(
             (f"mean squared error, PCA of {checks.pca_components}", checks.pca_mse, None, None)
@@ -132,14 +140,16 @@ def _read_codes(scored: ScoredSet) -> str:
     said = f"Each picture's code of {size:,} numbers, seen from its two widest sides."
     if scored.anomalous is not None and scored.anomalous.any() and not scored.anomalous.all():
         return (
-            f"{said} Anomalous pictures among the normal ones are taken by the model for normal "
-            "in content; only their error can give them away."
+            f"{said} Anomalous pictures among the normal ones may be taken by the model for "
+            "normal in content; then only their error gives them away."
         )
     return f"{said} Islands are groups of pictures that the model holds for alike."
 
 
 def _read_rebuilding(manifest: Manifest) -> str:
     checks = manifest.checks
+    if not manifest.model.rebuilds_pixels:
+        return "On validation pictures, in standardised features; no pixel is rebuilt."
     if checks.pca_mse is None:
         return "On validation pictures; the code is not smaller than the picture."
     better = checks.pca_mse / checks.network_mse if checks.network_mse else float("inf")

@@ -11,10 +11,13 @@ from types import MappingProxyType
 from typing import Any
 
 from residua.bundle import CHECKSUMS, Manifest
+from residua.catalogue import DEFAULT_MODEL
 from residua.report.sections import Section, TableBlock, TextBlock
 
 _TRAINING = "TRUSTED_PICTURES"
 _SEEN = "PICTURES"
+_TRUSTED = "NORMAL_PICTURES"
+_ANOMALOUS = "ANOMALOUS_PICTURES"
 _MOST_FILES = 5
 # Settings of a fit that are options of `residua fit`, and their names there.
 _OPTIONS = {
@@ -22,6 +25,7 @@ _OPTIONS = {
     "loss": "loss",
     "error_map": "error-map",
     "reduction": "reduction",
+    "score": "score",
     "threshold": "threshold",
     "epochs": "epochs",
     "batch_size": "batch-size",
@@ -40,13 +44,14 @@ _OPTIONS = {
 # Those of `AutoencoderDetector`, which cannot be asked for them without the training packages.
 DEFAULTS: Mapping[str, Any] = MappingProxyType(
     {
-        "model": "conv",
+        "model": DEFAULT_MODEL,
         "latent_dim": None,
         "loss": None,
         "model_options": None,
-        "error_map": "squared",
+        "error_map": "absolute",
         "reduction": "mean",
-        "threshold": "percentile(99)",
+        "score": "surprise",
+        "threshold": "auto",
         "epochs": None,
         "batch_size": None,
         "learning_rate": 5e-3,
@@ -65,7 +70,7 @@ DEFAULTS: Mapping[str, Any] = MappingProxyType(
         "seed": 0,
     }
 )
-_IN_PYTHON = {"seed": "random_state"}
+_IN_PYTHON = {"seed": "random_state", "score": "scoring"}
 
 
 @dataclass(frozen=True)
@@ -109,11 +114,19 @@ def recipe_of(
     fit = ["residua", "fit", training, "-o", name]
     if "model" in changed:
         fit += ["--model", str(changed["model"])]
-    for setting, option in _OPTIONS.items():
-        if setting in changed:
-            fit += [f"--{option}", *_words(changed[setting])]
-    python_only = sorted(set(changed) - set(_OPTIONS) - {"model"})
-    lines = [shlex.join(fit), shlex.join(["residua", "report", name, *seen, *report])]
+    in_words = {
+        option: changed[setting] for setting, option in _OPTIONS.items() if setting in changed
+    }
+    options = dict(changed.get("model_options") or {})
+    told = set(_OPTIONS) | {"model"}
+    if set(options) == {"backbone"}:
+        in_words = {"backbone": options["backbone"], **in_words}
+        told.add("model_options")
+    for option, value in in_words.items():
+        fit += [f"--{option}", *_words(value)]
+    python_only = sorted(set(changed) - told)
+    lines = [shlex.join(fit), *_again(manifest, name)]
+    lines.append(shlex.join(["residua", "report", name, *seen, *report]))
     if python_only:
         what = ", ".join(_IN_PYTHON.get(setting, setting) for setting in python_only)
         lines.insert(0, f"# set from Python only, so use that: {what}")
@@ -145,6 +158,17 @@ def _changed(manifest: Manifest) -> dict[str, Any]:
     }
 
 
+def _again(manifest: Manifest, name: str) -> list[str]:
+    """Return the command that fitted the threshold anew, where one did."""
+    record = manifest.recalibrated
+    if record is None:
+        return []
+    command = ["residua", "recalibrate", name, _TRUSTED, "--threshold", manifest.threshold.rule]
+    if record.anomalous is not None:
+        command += ["--anomalous", _ANOMALOUS]
+    return [shlex.join(command)]
+
+
 def _words(value: Any) -> list[str]:
     if isinstance(value, tuple | list):
         if all(isinstance(part, int) for part in value):
@@ -174,6 +198,10 @@ def _facts(manifest: Manifest, bundle: Path | None) -> dict[str, str]:
         f"{data.calibration:,} calibration, {data.skipped:,} skipped",
         "SHA-256 of the training pixels": data.fingerprint,
     }
+    if manifest.recalibrated is not None:
+        again = manifest.recalibrated
+        facts["recalibrated"] = f"{again.created:%Y-%m-%d %H:%M} UTC on {again.pictures:,} pictures"
+        facts["SHA-256 of the pixels of recalibration"] = again.fingerprint
     if bundle is not None:
         sums = (bundle / CHECKSUMS).read_bytes()
         facts[f"SHA-256 of {CHECKSUMS}, which covers the whole bundle"] = hashlib.sha256(

@@ -37,7 +37,7 @@ def draw_refinement(refinement: Refinement, folder: Path, pictures: ImageSource)
         A figure cannot be written.
     """
     steps = refinement.steps
-    names = [step.name for step in steps]
+    names = [f"{step.name}, {step.record.choice.score}" for step in steps]
     tested = [step.tested for step in steps]
     comparison = ModelComparisonDisplay.from_results(
         names,
@@ -48,7 +48,10 @@ def draw_refinement(refinement: Refinement, folder: Path, pictures: ImageSource)
         ],
     )
     shown = _readable(pictures, open_bundle(folder / steps[0].bundle).manifest.input)
-    rebuilt = {step.name: view(folder / step.bundle, pictures, shown) for step in steps}
+    rebuilt = {
+        name: view(folder / step.bundle, pictures, shown)
+        for name, step in zip(names, steps, strict=True)
+    }
     images = next(iter(rebuilt.values())).images
     reconstructions = ModelReconstructionsDisplay.from_predictions(
         images, {name: views.x_hat for name, views in rebuilt.items()}

@@ -20,11 +20,22 @@ from residua.report.figures import (
 )
 from residua.report.figures.inputs import spread
 from residua.report.sections import Block, Section, TextBlock, figure_or_reason, legible
+from residua.scoring.names import is_of_code
 
 _SHOWN = 8
 _SAMPLES = 24
 _FEW_CLASSES = 10
 _MOST_OVERVIEW = 102
+_REBUILDS = "The model rebuilds each picture from its code; what it cannot rebuild is the error."
+_REBUILDS_FEATURES = (
+    "The model rebuilds the features that a pretrained network makes of a picture; what it cannot "
+    "rebuild of them is the error."
+)
+_LOST = "What is lost here, the model cannot represent; a defect of that kind may go unseen."
+_STANDS_FOR = (
+    "No pixel is rebuilt: below each is the picture that its code stands for by a linear read-out, "
+    "for the eye alone. No score depends on it."
+)
 
 
 def seeing_section(model: Any, scored: ScoredSet) -> Section:
@@ -33,13 +44,8 @@ def seeing_section(model: Any, scored: ScoredSet) -> Section:
     worst = np.argsort(-scored.scores, kind="stable")[:_SHOWN]
     chosen = _of_each_kind(scored, order)
     usual = _usual(scored)
+    pixels = scored.manifest.model.rebuilds_pixels
     blocks: list[Block] = [
-        figure_or_reason(
-            "differences",
-            "The greatest errors",
-            _read_differences(scored),
-            lambda: _differences(scored, worst, view(model, scored.source, scored.index[worst])),
-        ),
         figure_or_reason(
             "heat-maps",
             "Where the error lies",
@@ -48,18 +54,25 @@ def seeing_section(model: Any, scored: ScoredSet) -> Section:
         ),
         figure_or_reason(
             "reconstructions",
-            "Ordinary pictures, rebuilt",
-            f"{_usual_name(scored)} of middling score. What is lost here, the model cannot "
-            "represent; a defect of that kind would go unseen.",
+            "Ordinary pictures, rebuilt" if pixels else "What the codes stand for",
+            f"{_usual_name(scored)} of middling score. {_LOST if pixels else _STANDS_FOR}",
             lambda: _rebuilt(scored, usual, view(model, scored.source, scored.index[usual])),
         ),
     ]
+    if pixels:
+        differences = figure_or_reason(
+            "differences",
+            "The greatest scores",
+            _read_differences(scored),
+            lambda: _differences(scored, worst, view(model, scored.source, scored.index[worst])),
+        )
+        blocks.insert(0, differences)
     blocks += _classes(scored)
     blocks += _anomalous(scored)
     return Section(
         "sees",
         "What it sees",
-        "The model rebuilds each picture from its code; what it cannot rebuild is the error.",
+        _REBUILDS if pixels else _REBUILDS_FEATURES,
         blocks,
     )
 
@@ -110,8 +123,12 @@ def _masks(scored: ScoredSet, chosen: NDArray[np.int64]) -> NDArray[np.bool_] | 
 
 
 def _rebuilt(scored: ScoredSet, usual: NDArray[np.int64], views: Views) -> Display:
+    pixels = scored.manifest.model.rebuilds_pixels
     return ReconstructionsDisplay.from_predictions(
-        views.images, views.x_hat, titles=_titles(scored, usual)
+        views.images,
+        views.x_hat,
+        titles=_titles(scored, usual),
+        below="rebuilt" if pixels else "view of code",
     )
 
 
@@ -223,13 +240,14 @@ def _titles(scored: ScoredSet, positions: NDArray[np.int64]) -> list[str]:
 def _read_differences(scored: ScoredSet) -> str:
     worst = float(scored.scores.max())
     flagged = int(scored.flagged.sum())
-    upper = scored.threshold.upper
-    times = f", {worst / upper:.3g} times the threshold" if upper > 0 else ""
     said = (
-        f"Original, reconstruction and their difference; the greatest score is {worst:.4g}{times}."
+        f"Original, reconstruction and their difference; the greatest score is {worst:.4g}, the "
+        f"threshold {scored.threshold.upper:.4g}."
     )
     if not flagged:
         said += " None of them is flagged."
+    if is_of_code(scored.manifest.settings.score):
+        return f"{said} The score is of the code; the last row is what was not rebuilt."
     return f"{said} Bright places in the last row are what the model did not expect."
 
 

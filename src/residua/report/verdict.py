@@ -11,7 +11,7 @@ from residua.advice.finding import Finding
 from residua.evaluation.estimate import Estimate
 from residua.evaluation.evaluate import Evaluation
 from residua.evaluation.scored import ScoredSet
-from residua.evaluation.tables import headline
+from residua.evaluation.tables import headline, promise_kept
 from residua.report.sections import Section, Stat, StatsBlock, TextBlock, percent
 
 
@@ -131,8 +131,12 @@ def _stats(e: Evaluation) -> list[Stat]:
         )
         stats.append(Stat(label, percent(rate.value, 3), counts))
     if e.promised_rate is not None:
-        promised = Stat("promised", percent(e.promised_rate), "false alarms among normal ones")
-        stats.append(promised)
+        measured, kept = e.at_threshold.get("false_positive_rate"), promise_kept(e)
+        note = "false alarms among normal ones"
+        if measured is not None:
+            interval = f"{percent(measured.low, 3)} – {percent(measured.high, 3)}"
+            note = f"{kept} of what was measured, {interval}"
+        stats.append(Stat("promised", percent(e.promised_rate), note))
     if e.n_unreadable:
         stats.append(Stat("unreadable", f"{e.n_unreadable:,}", "left out of all numbers"))
     return stats

@@ -20,15 +20,25 @@ from residua.scoring.expressions import build_named
 _EPSILON = 1e-7
 
 
-class SquaredError(nn.Module):
+class ErrorMap(nn.Module):
+    """Base of the error maps."""
+
+    degree = 1
+    """How the error grows with the contrast of picture and reconstruction: twice the contrast
+    gives 2 to this power times the error, exactly or nearly."""
+
+
+class SquaredError(ErrorMap):
     """Squared difference, mean over the channels, in [0, 1]."""
+
+    degree = 2
 
     def forward(self, x: Tensor, x_hat: Tensor) -> Tensor:
         """Compare (B, C, H, W) with (B, C, H, W); returns (B, H, W)."""
         return (x - x_hat).square().mean(1)
 
 
-class AbsoluteError(nn.Module):
+class AbsoluteError(ErrorMap):
     """Absolute difference, mean over the channels, in [0, 1]."""
 
     def forward(self, x: Tensor, x_hat: Tensor) -> Tensor:
@@ -36,7 +46,7 @@ class AbsoluteError(nn.Module):
         return (x - x_hat).abs().mean(1)
 
 
-class CrossEntropy(nn.Module):
+class CrossEntropy(ErrorMap):
     """Binary cross-entropy in nats, pixels read as probabilities, mean over the channels.
 
     A perfectly rebuilt grey pixel still costs its own entropy, up to 0.69 nats, so this map
@@ -50,11 +60,13 @@ class CrossEntropy(nn.Module):
         return -(x * x_hat.log() + (1 - x) * (1 - x_hat).log()).mean(1)
 
 
-class ExcessCrossEntropy(nn.Module):
+class ExcessCrossEntropy(ErrorMap):
     """Cross-entropy less its floor, the pixel's own entropy: the Kullback-Leibler divergence.
 
     At least 0, and 0 exactly where the picture is rebuilt perfectly.
     """
+
+    degree = 2
 
     def forward(self, x: Tensor, x_hat: Tensor) -> Tensor:
         """Compare (B, C, H, W) with (B, C, H, W); returns (B, H, W)."""
@@ -64,7 +76,7 @@ class ExcessCrossEntropy(nn.Module):
         return excess.clamp_min(0).mean(1)
 
 
-class StructuralDissimilarity(nn.Module):
+class StructuralDissimilarity(ErrorMap):
     """``(1 - SSIM) / 2`` in [0, 1], with the Gaussian window of the source.
 
     Parameters
@@ -77,6 +89,8 @@ class StructuralDissimilarity(nn.Module):
     Wang, Bovik, Sheikh and Simoncelli, "Image quality assessment: from error visibility to
     structural similarity", IEEE Transactions on Image Processing 13(4), 2004, equation 13.
     """
+
+    degree = 0
 
     def __init__(self, sigma: float = 1.5) -> None:
         super().__init__()
@@ -179,7 +193,7 @@ class GaussianBlur(nn.Module):
         return F.conv2d(planes, self.kernel.reshape(1, 1, 1, -1)).reshape(images.shape)
 
 
-ERROR_MAPS: Mapping[str, type[nn.Module]] = MappingProxyType(
+ERROR_MAPS: Mapping[str, type[ErrorMap]] = MappingProxyType(
     {
         "squared": SquaredError,
         "absolute": AbsoluteError,
@@ -199,13 +213,13 @@ class ImageScore(nn.Module):
 
     Parameters
     ----------
-    error_map : str, default="squared"
+    error_map : str, default="absolute"
         A name from `ERROR_MAPS`, with arguments where it takes any: ``"ssim(1.5)"``.
     reduction : str, default="mean"
         A name from `REDUCTIONS`: ``"mean"``, ``"topk(0.02)"``, ``"max(2)"``.
     """
 
-    def __init__(self, error_map: str = "squared", reduction: str = "mean") -> None:
+    def __init__(self, error_map: str = "absolute", reduction: str = "mean") -> None:
         super().__init__()
         self.error_map = build_named("error map", error_map, ERROR_MAPS)
         self.reduction = build_named("reduction", reduction, REDUCTIONS)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from residua.errors import ImageError
 from residua.images.preprocess import InputSpec
 from residua.images.source import Batch, ImageSource
+from residua.scoring.calibration import discoveries, p_values
 from residua.scoring.thresholds import Threshold
 
 
@@ -33,6 +34,9 @@ class Verdict:
     """The picture's class, where the source knows it."""
     error: str | None = None
     """Why the picture could not be read."""
+    p: float | None = None
+    """Share of held-out normal pictures that score as high, in (0, 1]: see
+    `residua.scoring.calibration.p_values`. None: the picture could not be read."""
 
 
 class ScoredBatch(NamedTuple):
@@ -43,7 +47,7 @@ class ScoredBatch(NamedTuple):
     error_maps: NDArray[np.float32]
     """(B, H, W) at the model's input size."""
     x_hat: NDArray[np.float32]
-    """Reconstructions (B, H, W, C) in [0, 1]."""
+    """Reconstructions (B, H, W, C) in [0, 1]; where features are rebuilt, views of the codes."""
     latent: NDArray[np.float32]
     """Codes (B, D)."""
 
@@ -77,23 +81,30 @@ class VerdictMaker:
         Where the pictures come from; its ids and classes are asked for once.
     threshold : Threshold
         The limits of the verdict.
+    calibration_scores : ndarray of shape (n,)
+        Scores of held-out normal pictures, for the p-values.
     """
 
-    def __init__(self, source: ImageSource, threshold: Threshold) -> None:
+    def __init__(
+        self,
+        source: ImageSource,
+        threshold: Threshold,
+        calibration_scores: NDArray[np.float64],
+    ) -> None:
         self._ids = source.ids
         self._labels = source.labels
         self._threshold = threshold
+        self._calibration = np.sort(calibration_scores)
 
     def of(self, batch: Batch, scored: ScoredBatch | None) -> list[Verdict]:
         """Return the batch's verdicts in the source's order."""
         rows = [self._row(failure.index, error=failure.error) for failure in batch.failures]
         if scored is not None:
             flagged = self._threshold.is_anomalous(scored.scores)
+            p = p_values(scored.scores, self._calibration)
+            columns = (batch.indices, scored.scores, flagged, p)
             rows += [
-                self._row(index, score, anomalous)
-                for index, score, anomalous in zip(
-                    batch.indices.tolist(), scored.scores.tolist(), flagged.tolist(), strict=True
-                )
+                self._row(*row) for row in zip(*(one.tolist() for one in columns), strict=True)
             ]
         return sorted(rows, key=lambda row: row.index)
 
@@ -102,6 +113,7 @@ class VerdictMaker:
         index: int,
         score: float | None = None,
         anomalous: bool | None = None,
+        p: float | None = None,
         error: ImageError | None = None,
     ) -> Verdict:
         return Verdict(
@@ -112,4 +124,22 @@ class VerdictMaker:
             anomalous=anomalous,
             label=None if self._labels is None else self._labels[index],
             error=None if error is None else " ".join(str(error).split()),
+            p=p,
         )
+
+
+def judged_together(
+    verdicts: Sequence[Verdict], calibration_scores: NDArray[np.float64], fdr: float
+) -> list[Verdict]:
+    """Return verdicts that hold for all of one batch together, in the order given.
+
+    Of the pictures called anomalous a share ``fdr`` is expected to be normal, at most. The
+    threshold has no part in it. See `residua.scoring.calibration.discoveries`, which also says
+    what it warns of and refuses.
+    """
+    scores = [verdict.score for verdict in verdicts if verdict.score is not None]
+    found = iter(discoveries(scores, calibration_scores, fdr).tolist())
+    return [
+        verdict if verdict.score is None else replace(verdict, anomalous=next(found))
+        for verdict in verdicts
+    ]

@@ -38,7 +38,8 @@ def compare_with_simple_predictors(
     ----------
     model : Autoencoder
         The trained network.
-    pixels : ndarray of shape (N, H, W, C), uint8
+    pixels : ndarray of shape (N, H, W, C), uint8, or (N, F), float16
+        Pictures, or rows of features.
     train, validation : ndarray of int64
         Rows of ``pixels``; the mean and the PCA are fitted on the first and all three are
         measured on the second (at most 2,000 of them).
@@ -49,7 +50,7 @@ def compare_with_simple_predictors(
     rows = _as_rows(pixels, fitted)
     mean = rows.mean(0)
     pca_mse = components = None
-    if model.latent_dim < picture_size:
+    if model.latent_dim < picture_size and pixels.dtype == np.uint8:
         from sklearn.decomposition import PCA
 
         components = min(model.latent_dim, len(rows) - 1)
@@ -76,7 +77,7 @@ def _network_mse(
         for start in range(0, len(indices), _BATCH):
             images = torch.from_numpy(pixels[indices[start : start + _BATCH]]).to(device)
             x = to_network(images)
-            total += float((model(x).x_hat - x).square().mean((1, 2, 3)).double().sum())
+            total += float((model(x).x_hat - x).square().flatten(1).mean(1).double().sum())
     return total / len(indices)
 
 
@@ -90,7 +91,8 @@ def _mse(pixels: NDArray[np.uint8], indices: NDArray[np.int64], predict: _Predic
 
 def _as_rows(pixels: NDArray[np.uint8], indices: NDArray[np.int64]) -> NDArray[np.float32]:
     rows = pixels[indices].reshape(len(indices), -1).astype(np.float32)
-    rows /= 255
+    if pixels.dtype == np.uint8:
+        rows /= 255
     return rows
 
 

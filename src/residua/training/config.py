@@ -61,7 +61,8 @@ class FitChecks(BaseModel):
     mean_image_mse: float
     """Of predicting the mean training picture for each."""
     pca_mse: float | None
-    """Of PCA with a code of the same size. None: the code is not smaller than the picture."""
+    """Of PCA with a code of the same size. None: the code is not smaller than the picture, or not
+    pictures but features are rebuilt, of which the code is a part only."""
     pca_components: int | None
     """Components of that PCA: the code's size, or fewer where there are too few pictures."""
     code_size: int

@@ -7,7 +7,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -60,7 +60,11 @@ def decode_all(
         There is no room for the decoded pictures.
     """
     shape = (len(source), *spec.shape)
-    store = np.empty(shape, np.uint8) if source.in_memory else _reserve(cache, shape)
+    store = (
+        np.empty(shape, np.uint8)
+        if source.in_memory
+        else reserve(cache / "pixels.u8", shape, np.uint8)
+    )
     kept: list[NDArray[np.int64]] = []
     failures: list[Failure] = []
     digest = hashlib.sha256(repr(spec.shape).encode())
@@ -78,12 +82,17 @@ def decode_all(
     return PixelStore(store[:filled], np.concatenate(kept), tuple(failures), digest.hexdigest())
 
 
-def _reserve(folder: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+def reserve(path: Path, shape: tuple[int, ...], dtype: type[np.generic]) -> NDArray[Any]:
     """Map a file of the full size, reserved beforehand: a full disk must fail here.
 
     A sparse file would fail later, on writing to the map, with a signal that ends the process.
+
+    Raises
+    ------
+    OutputError
+        There is no room for it.
     """
-    path, size = folder / "pixels.u8", int(np.prod(shape))
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
     try:
         with path.open("wb") as file:
             if hasattr(os, "posix_fallocate"):
@@ -94,10 +103,10 @@ def _reserve(folder: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
         path.unlink(missing_ok=True)
         room = "; there is no room left" if error.errno == errno.ENOSPC else f": {error.strerror}"
         raise OutputError(
-            f"the decoded pictures need {size / 1e6:,.0f} MB under {folder}{room}; free some, or "
-            f"set TMPDIR to a folder on another disk"
+            f"the pictures to learn from need {size / 1e6:,.0f} MB under {path.parent}{room}; free "
+            f"some, or set TMPDIR to a folder on another disk"
         ) from error
-    return np.memmap(path, np.uint8, mode="r+", shape=shape)
+    return np.memmap(path, dtype, mode="r+", shape=shape)
 
 
 class PixelBatches:

@@ -227,7 +227,7 @@ def _fit(
 
 
 def _warn_of(checks: FitChecks) -> None:
-    if checks.pca_mse is None:
+    if checks.code_size >= checks.picture_size:
         warnings.warn(
             f"the code has {checks.code_size:,} numbers and the picture {checks.picture_size:,}: "
             f"such a network can copy what it has never seen; its score may follow the "
@@ -235,7 +235,7 @@ def _warn_of(checks: FitChecks) -> None:
             NoBottleneck,
             stacklevel=3,
         )
-    elif checks.network_mse > checks.pca_mse:
+    elif checks.pca_mse is not None and checks.network_mse > checks.pca_mse:
         warnings.warn(
             f"PCA with {checks.pca_components} components rebuilds validation pictures better "
             f"than the network (mean squared error {checks.pca_mse:.3g} against "

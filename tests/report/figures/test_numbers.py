@@ -160,3 +160,40 @@ def test_a_path_is_shortened_to_its_last_name_and_a_word_to_its_beginning() -> N
     assert shortened("incoming/monday/0001.png", 0.8) == "…/0001.png"
     assert shortened("a_rather_long_class_name", 0.8).startswith("a_rath")
     assert shortened("short", 0.8) == "short"
+
+
+FIGURES_OF_SCORES = [
+    lambda **score: figures.ErrorDensityDisplay.from_predictions(SCORES, **score),
+    lambda **score: figures.ErrorHistogramDisplay.from_predictions(SCORES, limits=[], **score),
+    lambda **score: figures.SortedErrorsDisplay.from_predictions(SCORES, threshold=0.01, **score),
+]
+
+
+@pytest.mark.parametrize("make", FIGURES_OF_SCORES)
+def test_the_axis_says_which_score_it_is(make: Any) -> None:
+    assert "standard deviations of surprise" in make(score="surprise").plot().svg()
+    assert "reconstruction error" in make(score="error").plot().svg()
+    unknown = make().plot().svg()
+    assert "anomaly score" in unknown
+    assert "anomaly score (" not in unknown
+
+
+def test_a_score_that_is_a_logarithm_already_has_no_logarithmic_axis() -> None:
+    wide = np.geomspace(1e-3, 10, 50)
+    assert figures.ErrorDensityDisplay.from_predictions(wide, score="error").log
+    assert not figures.ErrorDensityDisplay.from_predictions(wide, score="surprise").log
+    assert figures.ErrorHistogramDisplay.from_predictions(wide, limits=[], score="error").log
+    assert not figures.ErrorHistogramDisplay.from_predictions(wide, limits=[], score="surprise").log
+
+
+@pytest.mark.parametrize("score", ["surprise", None])
+def test_negative_scores_and_limits_are_drawn(score: str | None) -> None:
+    values = RNG.normal(size=80)
+    for display in (
+        figures.ErrorDensityDisplay.from_predictions(
+            values, values > 1, thresholds={"t": -0.5}, score=score
+        ),
+        figures.ErrorHistogramDisplay.from_predictions(values, limits=[("t", -0.5)], score=score),
+        figures.SortedErrorsDisplay.from_predictions(values, threshold=-0.5, score=score),
+    ):
+        assert "−0.5" in display.plot().svg()

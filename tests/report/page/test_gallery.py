@@ -11,6 +11,7 @@ from PIL import Image
 from residua.evaluation.scored import ScoredSet, score_source
 from residua.images.source import ArraySource
 from residua.report.page.gallery import chosen_for, data_uri, gallery_of
+from residua.scoring.calibration import p_values
 
 
 def test_all_flagged_pictures_are_chosen_where_there_is_room(scored: ScoredSet) -> None:
@@ -40,6 +41,13 @@ def test_cards_come_from_the_farthest_out_inwards(bundle: Path, scored: ScoredSe
     gallery = gallery_of(bundle, scored, most=30, budget=10_000_000)
     margins = [scored.threshold.upper - card.score for card in gallery.cards]
     assert margins == sorted(margins)
+
+
+def test_a_card_has_its_pictures_p_value(bundle: Path, scored: ScoredSet) -> None:
+    cards = gallery_of(bundle, scored, most=30, budget=10_000_000).cards
+    p = p_values([card.score for card in cards], scored.calibration_scores)
+    assert [card.p for card in cards] == p.tolist()
+    assert 0 < min(p) < max(p)
 
 
 def test_a_small_picture_comes_back_as_it_was() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,3 +53,11 @@ def test_the_rule_of_best_f1_flags_from_its_score_on(scored: ScoredSet) -> None:
     assert found.best_f1_threshold is not None
     flagged = scored.scores > rule["threshold"]
     assert (flagged == (scored.scores >= found.best_f1_threshold)).all()
+
+
+def test_only_a_score_in_deviations_forbids_a_logarithmic_axis(scored: ScoredSet) -> None:
+    found = evaluate(scored, n_resamples=100)
+    for score, linear in (("surprise", True), ("error", False), ("knn(3)", False)):
+        settings = scored.manifest.settings.model_copy(update={"score": score})
+        manifest = scored.manifest.model_copy(update={"settings": settings})
+        assert live_payload(replace(scored, manifest=manifest), found)["linear"] == linear

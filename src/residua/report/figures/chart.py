@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from residua.report.figures import style
 from residua.report.figures.base import Display
 from residua.report.figures.lettering import plain_number, wrapped
+from residua.scoring.names import SURPRISE, unit_of
 
 _LEGEND_INCHES = 1.6
 _FEW_ENTRIES = 6
@@ -19,7 +20,6 @@ MOST_ENTRIES = 24
 """Lines of a legend; more are counted."""
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _STEPS = (1, 2, 2.5, 5, 10)
-SCORE_LABEL = "anomaly score (reconstruction error)"
 
 
 class Chart(Display):
@@ -100,8 +100,18 @@ def legend_beside(ax: Any) -> None:
     )
 
 
-def wants_log(*groups: NDArray[np.float64] | Sequence[float]) -> bool:
-    """Say whether values span more than two decades, all of them above 0."""
+def score_label(score: str | None) -> str:
+    """Return the label of an axis of scores of this name; None: the name is not known."""
+    return "anomaly score" if score is None else f"anomaly score ({unit_of(score)})"
+
+
+def wants_log(*groups: NDArray[np.float64] | Sequence[float], score: str | None = None) -> bool:
+    """Say whether values span more than two decades, all of them above 0.
+
+    Not so where they are of the score "surprise", which is a logarithm already.
+    """
+    if score == SURPRISE:
+        return False
     values = np.concatenate([np.asarray(group, np.float64).ravel() for group in groups])
     return bool(values.size and values.min() > 0 and values.max() > 100 * values.min())
 

@@ -1,4 +1,4 @@
-"""Original, reconstruction and difference of the pictures with the greatest errors."""
+"""Original, reconstruction and difference of the pictures with the greatest scores."""
 
 from __future__ import annotations
 
@@ -61,9 +61,9 @@ class DifferencesDisplay(BandsDisplay):
         self.flagged = flagged
         self.differences = np.abs(images.astype(np.float32) / 255 - x_hat).mean(axis=-1)
         shown = len(images)
-        self.title = f"The {shown} greatest errors of {counted(count)}"
+        self.title = f"The {shown} greatest scores of {counted(count)}"
         if shown == count:
-            self.title = f"Error of {counted(count)}, the greatest first"
+            self.title = f"{counted(count).capitalize()}, the greatest score first"
         self._caption_all()
         ceiling = float(self.differences.max())
         side = side_for(3 * shown)
@@ -119,7 +119,7 @@ class DifferencesDisplay(BandsDisplay):
 
     @classmethod
     def from_estimator(cls, detector: Any, X: Any, n: int = 8) -> Self:
-        """Show ``n`` pictures of X, evenly spaced, sorted by error, with the fitted verdicts."""
+        """Show ``n`` pictures of X, evenly spaced, sorted by score, with the fitted verdicts."""
         images, scored = scored_pictures(detector, X, n)
         flagged = detector.threshold_.is_anomalous(scored.scores)
         return cls.from_predictions(images, scored.x_hat, scored.scores, flagged=flagged, n=n)

@@ -11,11 +11,11 @@ from numpy.typing import ArrayLike, NDArray
 from residua.errors import InputError
 from residua.report.figures import style
 from residua.report.figures.chart import (
-    SCORE_LABEL,
     Chart,
     heading,
     legend_beside,
     legend_height,
+    score_label,
     value_axis,
     wants_log,
 )
@@ -36,6 +36,8 @@ class ErrorDensityDisplay(Chart):
         None: only the density of all is drawn.
     thresholds : mapping of str to float
         Lines, by name.
+    score : str, optional
+        Name of the score, for its axis.
 
     Examples
     --------
@@ -54,15 +56,17 @@ class ErrorDensityDisplay(Chart):
         scores: NDArray[np.float64],
         anomalous: NDArray[np.bool_] | None,
         thresholds: Mapping[str, float],
+        score: str | None = None,
     ) -> None:
         self.scores = scores
+        self.score = score
         self.anomalous = anomalous
         self.thresholds = {name: float(value) for name, value in thresholds.items()}
         for name, value in self.thresholds.items():
             if not np.isfinite(value):
                 raise InputError(f"the threshold {name!r} is {value}; wanted a finite number")
-        self.log = wants_log(scores)
-        self.title = f"Density of the errors of {counted(len(scores))}"
+        self.log = wants_log(scores, score=score)
+        self.title = f"Density of the scores of {counted(len(scores))}"
         self._densities: dict[str, NDArray[np.float64] | None] = {}
         shown = [value for value in self.thresholds.values() if self._is_drawable(value)]
         self.grid = density_grid(self._axis(scores), *self._axis(np.asarray(shown)))
@@ -77,6 +81,7 @@ class ErrorDensityDisplay(Chart):
         anomalous: ArrayLike | None = None,
         *,
         thresholds: Mapping[str, float] | None = None,
+        score: str | None = None,
     ) -> Self:
         """Take scores.
 
@@ -85,6 +90,8 @@ class ErrorDensityDisplay(Chart):
         scores : array-like of shape (N,)
         anomalous : array-like of shape (N,), bool, optional
         thresholds : mapping of str to float, optional
+        score : str, optional
+            Name of the score, for its axis.
 
         Raises
         ------
@@ -93,13 +100,18 @@ class ErrorDensityDisplay(Chart):
         """
         values = checked_scores(scores)
         marks = None if anomalous is None else checked_marks(anomalous, len(values))
-        return cls(values, marks, thresholds or {})
+        return cls(values, marks, thresholds or {}, score)
 
     @classmethod
     def from_estimator(cls, detector: Any, X: Any, anomalous: ArrayLike | None = None) -> Self:
         """Score X with a fitted detector; the line is its threshold."""
         upper = {"threshold": detector.threshold_.upper}
-        return cls.from_predictions(detector.anomaly_scores(X), anomalous, thresholds=upper)
+        return cls.from_predictions(
+            detector.anomaly_scores(X),
+            anomalous,
+            thresholds=upper,
+            score=detector.manifest_.settings.score,
+        )
 
     def data(self) -> dict[str, list[Any]]:
         """Return the densities on the grid of scores; None where there is none.
@@ -147,7 +159,7 @@ class ErrorDensityDisplay(Chart):
                 ax.axvline(value, label=f"{name} = {plain_number(value)}", **line)
         if not peaks:
             ax.set_yticks([])
-        ax.set_xlabel(SCORE_LABEL)
+        ax.set_xlabel(score_label(self.score))
         ax.set_ylabel(
             "density (per decade of score)" if self.log else "density (per unit of score)"
         )

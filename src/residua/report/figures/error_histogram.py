@@ -11,12 +11,12 @@ from numpy.typing import ArrayLike, NDArray
 from residua.errors import InputError
 from residua.report.figures import style
 from residua.report.figures.chart import (
-    SCORE_LABEL,
     Chart,
     count_axis,
     heading,
     legend_beside,
     legend_height,
+    score_label,
     value_axis,
     value_limits,
     wants_log,
@@ -39,6 +39,8 @@ class ErrorHistogramDisplay(Chart):
         Lines, by name.
     other : str, default="anomalous"
         What the second group is.
+    score : str, optional
+        Name of the score, for its axis.
 
     Examples
     --------
@@ -56,18 +58,20 @@ class ErrorHistogramDisplay(Chart):
         anomalous_scores: NDArray[np.float64] | None = None,
         limits: Sequence[tuple[str, float]] = (),
         other: str = "anomalous",
+        score: str | None = None,
     ) -> None:
         self.other = other
+        self.score = score
         self.normal_scores = normal_scores
         self.anomalous_scores = anomalous_scores
         self.limits = [(name, float(value)) for name, value in limits]
         self.mean = float(normal_scores.mean())
         self.std = float(normal_scores.std(ddof=1)) if len(normal_scores) > 1 else 0.0
-        self.title = f"Errors of {counted(len(normal_scores), 'normal picture')}"
+        self.title = f"Scores of {counted(len(normal_scores), 'normal picture')}"
         if anomalous_scores is not None and len(anomalous_scores):
             self.title += f" and {len(anomalous_scores):,} {other}"
         values = self._values()
-        self.log = wants_log(values)
+        self.log = wants_log(values, score=score)
         self._limits = value_limits(np.concatenate([values, self._drawable()]), log=self.log)
         self.edges = self._bins(values)
         self.notes = tuple(self._notes())
@@ -81,6 +85,7 @@ class ErrorHistogramDisplay(Chart):
         limits: Sequence[tuple[str, float]] | None = None,
         k: float = 3.0,
         other: str = "anomalous",
+        score: str | None = None,
     ) -> Self:
         """Take scores.
 
@@ -94,6 +99,8 @@ class ErrorHistogramDisplay(Chart):
         k : float, default=3.0
         other : str, default="anomalous"
             What the second group is; "scored" where its truth is not known.
+        score : str, optional
+            Name of the score, for its axis.
 
         Raises
         ------
@@ -113,7 +120,7 @@ class ErrorHistogramDisplay(Chart):
         for name, value in limits:
             if not np.isfinite(value):
                 raise InputError(f"the limit {name!r} is {value}; wanted a finite number")
-        return cls(normal, second, limits, other)
+        return cls(normal, second, limits, other, score)
 
     @classmethod
     def from_estimator(
@@ -125,7 +132,7 @@ class ErrorHistogramDisplay(Chart):
             if detector.threshold_.lower is not None:
                 limits.append(("lower limit", detector.threshold_.lower))
         scores = detector.calibration_scores_ if X is None else detector.anomaly_scores(X)
-        return cls.from_predictions(scores, limits=limits)
+        return cls.from_predictions(scores, limits=limits, score=detector.manifest_.settings.score)
 
     def data(self) -> dict[str, list[Any]]:
         """Return the bins, the counts in them and what the normal curve expects there."""
@@ -161,7 +168,7 @@ class ErrorHistogramDisplay(Chart):
                 ax.axvline(value, label=label, **style.reference_line(index + 1))
         count_axis(ax.yaxis)
         ax.set_ylim(bottom=0)
-        ax.set_xlabel(SCORE_LABEL)
+        ax.set_xlabel(score_label(self.score))
         ax.set_ylabel("pictures in a bin (count)")
         legend_beside(ax)
         heading(ax, self.title, self.notes)

@@ -29,6 +29,8 @@ class ReconstructionsDisplay(BandsDisplay):
     indices : ndarray of shape (N,)
         Their positions among those given.
     titles : sequence of str, optional
+    below : str, default="rebuilt"
+        What the second row is.
 
     Examples
     --------
@@ -41,7 +43,6 @@ class ReconstructionsDisplay(BandsDisplay):
     """
 
     stem = "reconstructions"
-    title = "Originals and reconstructions"
 
     def __init__(
         self,
@@ -49,7 +50,11 @@ class ReconstructionsDisplay(BandsDisplay):
         x_hat: NDArray[np.float32],
         indices: NDArray[np.int64],
         titles: Sequence[str] | None = None,
+        below: str = "rebuilt",
     ) -> None:
+        self.title = (
+            "Originals and reconstructions" if below == "rebuilt" else f"Originals, and {below}"
+        )
         self.images = images
         self.x_hat = x_hat
         self.indices = indices
@@ -57,7 +62,7 @@ class ReconstructionsDisplay(BandsDisplay):
         side = side_for(2 * len(images))
         self._rows = (
             Row("original", [thumbnail(picture, side) for picture in images]),
-            Row("rebuilt", [thumbnail(picture, side) for picture in x_hat]),
+            Row(below, [thumbnail(picture, side) for picture in x_hat]),
         )
         self._captions = [] if titles is None else [[title] for title in titles]
 
@@ -69,6 +74,7 @@ class ReconstructionsDisplay(BandsDisplay):
         *,
         titles: Sequence[object] | None = None,
         n: int = 16,
+        below: str = "rebuilt",
     ) -> Self:
         """Choose at most ``n`` pictures, evenly spaced.
 
@@ -78,6 +84,8 @@ class ReconstructionsDisplay(BandsDisplay):
         x_hat : array-like of shape (N, H, W, C), float in [0, 1]
         titles : sequence of N texts, optional
         n : int, default=16
+        below : str, default="rebuilt"
+            What the second row is.
 
         Raises
         ------
@@ -89,7 +97,7 @@ class ReconstructionsDisplay(BandsDisplay):
         texts = checked_titles(titles, len(pictures))
         chosen = spread(len(pictures), n)
         kept = None if texts is None else [texts[at] for at in chosen]
-        return cls(pictures[chosen], rebuilt[chosen], chosen, kept)
+        return cls(pictures[chosen], rebuilt[chosen], chosen, kept, below)
 
     @classmethod
     def from_estimator(cls, detector: Any, X: Any, n: int = 8) -> Self:

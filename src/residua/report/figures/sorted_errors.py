@@ -10,11 +10,11 @@ from numpy.typing import ArrayLike, NDArray
 from residua.errors import InputError
 from residua.report.figures import style
 from residua.report.figures.chart import (
-    SCORE_LABEL,
     Chart,
     count_axis,
     heading,
     legend_beside,
+    score_label,
     value_axis,
     value_limits,
     wants_log,
@@ -34,6 +34,8 @@ class SortedErrorsDisplay(Chart):
     lower : float, optional
         Scores below are flagged too.
     anomalous : ndarray of shape (N,), bool, optional
+    score : str, optional
+        Name of the score, for its axis.
 
     Examples
     --------
@@ -50,12 +52,14 @@ class SortedErrorsDisplay(Chart):
         threshold: float,
         anomalous: NDArray[np.bool_] | None = None,
         lower: float | None = None,
+        score: str | None = None,
     ) -> None:
         if not np.isfinite(threshold):
             raise InputError(f"the threshold is {threshold}; wanted a finite number")
         self.scores = scores
         self.threshold = float(threshold)
         self.lower = lower
+        self.score = score
         self.anomalous = anomalous
         above = int(self._is_flagged(scores).sum())
         where = "above the threshold" if lower is None else "outside the limits"
@@ -78,6 +82,7 @@ class SortedErrorsDisplay(Chart):
         threshold: float,
         lower: float | None = None,
         anomalous: ArrayLike | None = None,
+        score: str | None = None,
     ) -> Self:
         """Take scores.
 
@@ -87,6 +92,8 @@ class SortedErrorsDisplay(Chart):
         threshold : float
         lower : float, optional
         anomalous : array-like of shape (N,), bool, optional
+        score : str, optional
+            Name of the score, for its axis.
 
         Raises
         ------
@@ -95,7 +102,7 @@ class SortedErrorsDisplay(Chart):
         """
         values = checked_scores(scores)
         marks = None if anomalous is None else checked_marks(anomalous, len(values))
-        return cls(values, threshold, marks, lower)
+        return cls(values, threshold, marks, lower, score)
 
     @classmethod
     def from_estimator(cls, detector: Any, X: Any, anomalous: ArrayLike | None = None) -> Self:
@@ -106,6 +113,7 @@ class SortedErrorsDisplay(Chart):
             threshold=limits.upper,
             lower=limits.lower,
             anomalous=anomalous,
+            score=detector.manifest_.settings.score,
         )
 
     def _is_flagged(self, scores: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -131,7 +139,7 @@ class SortedErrorsDisplay(Chart):
         values = self.scores[order]
         marks = None if self.anomalous is None else self.anomalous[order]
         limits = np.append(values, self.threshold)
-        log = wants_log(limits)
+        log = wants_log(limits, score=self.score)
         value_axis(ax.yaxis, value_limits(limits, log=log), log=log)
         groups: list[tuple[Any, style.Look, str]] = (
             [(np.ones(len(order), bool), style.NORMAL, "pictures")]
@@ -159,6 +167,6 @@ class SortedErrorsDisplay(Chart):
         ax.set_xlim(1 - reach, len(order) + reach)
         count_axis(ax.xaxis)
         ax.set_xlabel("rank of the picture (1: the least score)")
-        ax.set_ylabel(SCORE_LABEL)
+        ax.set_ylabel(score_label(self.score))
         legend_beside(ax)
         heading(ax, self.title, self.notes)

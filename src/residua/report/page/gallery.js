@@ -106,7 +106,7 @@ function open(card) {
   if (card.truth !== null) fact("truth", card.truth ? "anomalous" : "normal");
   fact("verdict", card.word);
   fact("score", `${Number(card.score.toPrecision(6))}, threshold ${Number(threshold.toPrecision(6))}`);
-  fact("held-out normal pictures as high", percent(card.tail));
+  fact("p, held-out normal pictures as high", percent(card.p));
   byId("large-place").textContent = `${opened + 1} of ${shown.length}`;
   byId("large-back").disabled = opened === 0;
   byId("large-on").disabled = opened === shown.length - 1;

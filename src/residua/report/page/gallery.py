@@ -15,6 +15,7 @@ from PIL import Image
 from residua.evaluation.scored import ScoredSet, view
 from residua.heatmaps import overlay
 from residua.report.sections import legible
+from residua.scoring.calibration import p_values
 
 SIDES = (192, 160, 128, 96, 72, 56)
 _PROBED = 16
@@ -32,7 +33,7 @@ class Card:
     score: float
     flagged: bool
     """At the fitted threshold."""
-    tail: float
+    p: float
     """Share of held-out normal scores at least as high, the picture itself counted in."""
     picture: str
     """A data URI, as the two others."""
@@ -52,6 +53,8 @@ class Gallery:
     height: int
     note: str
     """What was chosen, in words."""
+    rebuilt: str = "reconstruction"
+    """What stands beside each picture."""
 
 
 def gallery_of(model: Any, scored: ScoredSet, *, most: int, budget: int) -> Gallery:
@@ -77,8 +80,14 @@ def gallery_of(model: Any, scored: ScoredSet, *, most: int, budget: int) -> Gall
     kept = chosen[: len(cards)]
     order = np.argsort(scored.threshold.margin(scored.scores[kept]), kind="stable")
     width, height = _fitted(scored.manifest.input.width, scored.manifest.input.height, side)
+    pixels = scored.manifest.model.rebuilds_pixels
     return Gallery(
-        [cards[at] for at in order.tolist()], side, width, height, _note(scored, kept, side)
+        [cards[at] for at in order.tolist()],
+        side,
+        width,
+        height,
+        _note(scored, kept, side),
+        "reconstruction" if pixels else "view of the code",
     )
 
 
@@ -114,7 +123,7 @@ def _in_turn(queues: list[tuple[NDArray[np.int64], int]], most: int) -> Iterator
 
 
 def _cards(model: Any, scored: ScoredSet, chosen: NDArray[np.int64], side: int) -> Iterator[Card]:
-    calibration = np.sort(scored.calibration_scores)
+    rarity = p_values(scored.scores[chosen], scored.calibration_scores)
     ceiling = scored.manifest.map_ceiling
     flagged = scored.flagged
     width, height = scored.manifest.input.width, scored.manifest.input.height
@@ -124,7 +133,6 @@ def _cards(model: Any, scored: ScoredSet, chosen: NDArray[np.int64], side: int) 
         views = view(model, scored.source, scored.index[part])
         for row, at in enumerate(part.tolist()):
             score = float(scored.scores[at])
-            higher = len(calibration) - int(np.searchsorted(calibration, score, "left"))
             heat = overlay(views.images[row], views.error_maps[row], ceiling)
             label = None if scored.labels is None else scored.labels[at]
             yield Card(
@@ -133,7 +141,7 @@ def _cards(model: Any, scored: ScoredSet, chosen: NDArray[np.int64], side: int) 
                 truth=None if scored.anomalous is None else bool(scored.anomalous[at]),
                 score=score,
                 flagged=bool(flagged[at]),
-                tail=(1 + higher) / (1 + len(calibration)),
+                p=float(rarity[start + row]),
                 picture=data_uri(views.images[row], side),
                 rebuilt=data_uri(np.rint(255 * np.clip(views.x_hat[row], 0, 1)), side),
                 # The overlay was enlarged by whole factors; back to a pixel a pixel.

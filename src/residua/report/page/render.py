@@ -100,7 +100,7 @@ def _as_json(live: dict[str, Any], cards: Sequence[Card]) -> str:
             "label": card.label,
             "truth": card.truth,
             "score": card.score,
-            "tail": card.tail,
+            "p": card.p,
             "rebuilt": card.rebuilt,
             "heat": card.heat,
         }

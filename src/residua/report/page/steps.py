@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from residua.evaluation.evaluate import Evaluation
 from residua.evaluation.scored import ScoredSet
 from residua.report.apart import rule_name
+from residua.scoring.names import SURPRISE
 
 # Distinct scores that the page can step through; 16 bytes each.
 MOST_STEPS = 50_000
@@ -41,6 +42,8 @@ def live_payload(
         "threshold": scored.threshold.upper,
         "rule": rule_name(scored.threshold.rule),
         "lower": lower,
+        # Standard deviations of a logarithm want no logarithmic axis.
+        "linear": scored.manifest.settings.score == SURPRISE,
         "n": len(scored),
         "n_anomalous": None,
         "steps": _packed(kept, "<f8"),

@@ -8,10 +8,11 @@ const LONG = 1000, HIGH = 150, BINS = 80;
 let threshold = live.threshold;
 const onThreshold = [];
 
-// The axis: logarithmic where scores are positive and span more than a factor of 20.
+// The axis: logarithmic where scores are positive, span more than a factor of 20 and are no
+// logarithms already.
 const axis = (() => {
   const marks = [live.threshold, ...live.rules.map((rule) => rule.threshold)];
-  const logarithmic = steps[0] > 0 && steps[steps.length - 1] / steps[0] > 20;
+  const logarithmic = !live.linear && steps[0] > 0 && steps[steps.length - 1] / steps[0] > 20;
   const to = logarithmic ? Math.log : (x) => x;
   const from = logarithmic ? Math.exp : (x) => x;
   const usable = [steps[0], steps[steps.length - 1], ...marks].filter((x) => !logarithmic || x > 0);

@@ -12,6 +12,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+LOW_RANK = 0.05
+"""A simple picture that scores below all but this share of the normal ones is fooling the score."""
+# Share of the normal pictures that are as unlike the others.
+_UNLIKE = 0.1
+
 LEVELS = (0, 32, 64, 96, 128, 160, 192, 224, 255)
 # Standard deviations of the blur, as shares of the longer side.
 BLURS = (0.04, 0.08, 0.16, 0.32)
@@ -30,6 +35,67 @@ class Family(NamedTuple):
     """Which normal picture each is made from (K,); None: they are made from none."""
     foreign: bool
     """Whether they are too far from normal to pass for it; the others are shown and not judged."""
+
+
+class Outcome(NamedTuple):
+    """How one family scores."""
+
+    family: str
+    foreign: bool
+    made_from_normal: bool
+    pictures: int
+    median_rank: float
+    """Share of the normal pictures that score below the family's median picture."""
+    share_low: float
+    """Share of the family that ranks below `LOW_RANK`."""
+
+    @property
+    def fools(self) -> bool:
+        """Whether most of the family ranks below nearly all normal pictures."""
+        return self.foreign and self.share_low >= 0.5
+
+
+def outcome_of(family: Family, scores: NDArray[np.float64], among: NDArray[np.float64]) -> Outcome:
+    """Rank a family's scores (K,) among those of normal pictures (n,), which are sorted."""
+    ranks = np.searchsorted(among, scores) / len(among)
+    return Outcome(
+        family.name,
+        family.foreign,
+        family.made_from is not None,
+        len(ranks),
+        float(np.median(ranks)),
+        float((ranks < LOW_RANK).mean()),
+    )
+
+
+def unlike(family: Family, normal: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Say which pictures of a family are unlike every normal one, as few normal ones are.
+
+    A line may be what a set of lines holds. Likeness is the correlation of the pixels with those
+    of the likest normal picture. Pictures made from normal ones count as unlike.
+
+    Parameters
+    ----------
+    family : Family
+    normal : ndarray of shape (N, H, W, C), uint8
+    """
+    everything = np.ones(len(family.images), bool)
+    if family.made_from is not None:
+        return everything
+    rows, known = _standardised(family.images), _standardised(normal)
+    among = known @ known.T
+    np.fill_diagonal(among, -np.inf)
+    typical = float(np.quantile(among.max(axis=1), _UNLIKE))
+    different: NDArray[np.bool_] = (rows @ known.T).max(axis=1) < typical
+    return different
+
+
+def _standardised(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    rows = images.reshape(len(images), -1).astype(np.float32)
+    rows -= rows.mean(axis=1, keepdims=True)
+    length = np.linalg.norm(rows, axis=1, keepdims=True)
+    result: NDArray[np.float32] = np.divide(rows, length, out=np.zeros_like(rows), where=length > 0)
+    return result
 
 
 def simple_families(normal: NDArray[np.uint8], seed: int) -> Iterator[Family]:

@@ -1,0 +1,1 @@
+"""Features of a frozen pretrained network, which a model may rebuild instead of pixels."""

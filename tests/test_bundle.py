@@ -68,7 +68,7 @@ def test_the_manifest_says_how_the_model_came_about(
     bundle: Path, detector: AutoencoderDetector
 ) -> None:
     manifest = open_bundle(bundle).manifest
-    assert manifest.schema_version == 1
+    assert manifest.schema_version == 2
     assert manifest.settings.epochs == 12
     assert manifest.data.training == 128
     assert manifest.versions["torch"]
@@ -130,8 +130,8 @@ def test_an_altered_file_is_named(copy: Path, name: str, damage: str) -> None:
 
 
 def test_a_bundle_of_a_later_schema_is_refused_with_the_way_out(copy: Path) -> None:
-    edit(copy, schema_version=2, a_field_of_the_future=1)
-    with pytest.raises(BundleTooNew, match=r"schema version 2.*pip install"):
+    edit(copy, schema_version=3, a_field_of_the_future=1)
+    with pytest.raises(BundleTooNew, match=r"schema version 3.*pip install"):
         load(copy)
 
 

@@ -7,6 +7,7 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -25,11 +26,18 @@ def blocks(language: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with good/ and incoming/, as the README supposes."""
+def workplace(
+    tmp_path_factory: pytest.TempPathFactory, write_backbone: Callable[..., Path]
+) -> Path:
+    """A folder with pictures in good/, incoming/ … and a backbone, as the README supposes."""
     root = tmp_path_factory.mktemp("readme")
+    write_backbone(root / "mobilenet_v2.onnx")
     spec = InputSpec(height=48, width=48, channels=1)
-    for name, split, count in (("good", "train", 60), ("incoming", "test", 12)):
+    for name, split, count in (
+        ("good", "train", 60),
+        ("photos", "train", 20),
+        ("incoming", "test", 12),
+    ):
         (root / name).mkdir()
         source = load_dataset("surfaces", split, n=count, size=(48, 48))
         for batch in source.batches(spec, count):

@@ -17,9 +17,11 @@ _BY_ROW = dict[str, list[Result]]
 _HEAD = """# Quality
 
 What the default detector tells apart: each row is `AutoencoderDetector()` as it comes. Nothing is
-set but the seed, the size of pictures that are files (128 × 128, and 60 epochs, for Caltech-101
-from scratch) and, where a row says so, `model="features"` with a backbone file (ImageNet
-MobileNetV2). No network, score or threshold sees an anomaly before the test.
+set but the seed and what a row names below: the size of pictures that are files, a number of
+epochs that keeps the table within hours, and `model="features"` with a backbone file (ImageNet
+MobileNetV2). No network, score or threshold is fitted to an anomaly. The default itself was chosen
+on normal pictures, on anomalies made from them and on a data set that is not in the table, while
+these test pictures were in sight ([why](decisions/0010-the-default-score-joins-parts.md)).
 {quick}
     scripts/bench quality           # measures what is not kept yet, then writes this page
     scripts/bench quality --page    # writes this page from what is kept

@@ -44,7 +44,7 @@ from residua.settings import FitSettings
 from residua.training.config import EpochRecord, FitChecks, TrainingConfig
 from residua.writing import file_mask
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 MANIFEST = "residua.json"
 WEIGHTS = "weights.safetensors"
 GRAPH = "model.onnx"

@@ -70,7 +70,7 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  #
         "conformal(0.01)", or the strictest promise that fewer than 99 calibration pictures allow.
     epochs : int or None, default=None
         Passes over the training pictures, at most. None: as many as make about 4,000 steps,
-        from 15 to 200.
+        from 15 to 200; of features 300 steps, from 5 to 30.
     batch_size : int or None, default=None
         Pictures in one step. None: from 8 to 128 by the number of pictures.
     learning_rate : float, default=5e-3
@@ -80,12 +80,14 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  #
     patience : int or None, default=None
         Epochs without a better validation loss after which training stops. None: never.
     validation_fraction : float, default=0.1
-        Share of the pictures, in (0, 1), on which the best epoch is chosen.
+        Share of the pictures, in (0, 1), on which the best epoch is chosen, and which set the scale
+        of the score's parts.
     calibration_fraction : float, default=0.1
-        Share of the pictures, in (0, 1), on which the threshold is fitted and nothing else.
+        Share of the pictures, in (0, 1), on which threshold and p-values rest, and the full scale
+        of heat maps; the score has seen none of them.
     image_size : int, (int, int) or None, default=None
         Side, or height and width, in pixels, from 8 to 1024, to which pictures are brought.
-        None: the pictures' own where they agree, at most 256.
+        None: the pictures' own where they agree, at most 256; of features 224.
     channels : int or None, default=None
         1 for grey, 3 for RGB. None: decided from the pictures.
     resize : {"stretch", "pad", "crop"}, default="stretch"
@@ -331,7 +333,8 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  #
     def score_batch(self, images: NDArray[np.uint8]) -> ScoredBatch:
         """Score pictures (B, H, W, C), uint8, of the model's own input size."""
         device = next(self.graph_.parameters()).device
-        with torch.inference_mode():
+        # cuDNN's TF32 has 10 bits: the threshold was fitted on scores in float32.
+        with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
             results = self.graph_(torch.from_numpy(np.ascontiguousarray(images)).to(device))
         return ScoredBatch(*(result.cpu().numpy() for result in results))
 
@@ -379,7 +382,9 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  #
 
     def _adopt(self, outcome: FitOutcome, settings: FitSettings) -> None:
         self.input_spec_ = outcome.input_spec
-        self.graph_ = outcome.graph.to(accelerator_of(settings.device))
+        # Scores hold float64, which MPS does not have: there the processor scores.
+        device = accelerator_of(settings.device)
+        self.graph_ = outcome.graph.to("cpu" if device == "mps" else device)
         self.threshold_ = outcome.threshold
         self.calibration_scores_ = outcome.calibration_scores
         self.history_ = outcome.training.history

@@ -266,12 +266,19 @@ def _backbone_within(graph: Path, record: BackboneRecord) -> Backbone:
     outputs = [f"{_PREFIX}{output}" for output in record.outputs]
     try:
         part = Extractor(onnx.load(graph)).extract_model([_PREPARED], outputs)
-        # The names that the backbone had before it became a part.
-        for node in part.graph.node:
-            node.input[:] = [name.removeprefix(_PREFIX) for name in node.input]
-            node.output[:] = [name.removeprefix(_PREFIX) for name in node.output]
-        for named in (*part.graph.initializer, *part.graph.output, *part.graph.value_info):
-            named.name = named.name.removeprefix(_PREFIX)
+        _take_prefix_off(part.graph)
         return Backbone(part.SerializeToString(), record.name)
     except Exception as error:
         raise BundleAltered(f"{graph} holds no backbone {record.name}: {error}") from error
+
+
+def _take_prefix_off(graph: Any) -> None:
+    """Give a graph, and those within it, the names that it had before it became a part."""
+    for node in graph.node:
+        node.input[:] = [name.removeprefix(_PREFIX) for name in node.input]
+        node.output[:] = [name.removeprefix(_PREFIX) for name in node.output]
+        for attribute in node.attribute:
+            for inner in (attribute.g, *attribute.graphs):
+                _take_prefix_off(inner)
+    for named in (*graph.initializer, *graph.input, *graph.output, *graph.value_info):
+        named.name = named.name.removeprefix(_PREFIX)

@@ -124,10 +124,10 @@ def fit_network(
     )
 
     material.meet(spec)
+    material.check()
     with torch.device("meta"):  # no weights are drawn
         trial = material.build()
     material.score(trial)  # refused here, if at all, and fitted at the end
-    material.check()
     with _workspace(checkpoint_folder) as folder:
         if console is not None and not source.in_memory:
             passed = getattr(source, "ignored", 0)

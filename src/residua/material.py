@@ -31,6 +31,8 @@ from residua.training.fit import choose_epochs
 _BATCH = 16
 # Pictures from which the usual features are taken, at most.
 _MOST_FOR_ASSEMBLY = 512
+# Pictures from which the view of the code is fitted, at most.
+_MOST_FOR_VIEW = 2_000
 # Steps of training; it starts where a linear network ends.
 _STEPS = 300
 
@@ -155,6 +157,11 @@ class Features(Material):
             raise ConfigurationError(
                 f"loss is {settings.loss!r}; the model 'features' has only 'mse'"
             )
+        if settings.error_map != "absolute":
+            raise ConfigurationError(
+                f"error_map is {settings.error_map!r}; where features are rebuilt there is one "
+                f"error, the squared one relative to their energy: leave it out"
+            )
         self.network = Backbone.open(path).joinable()
         if self.image_size is None:
             self.image_size = DEFAULT_SIDE
@@ -206,14 +213,24 @@ class Features(Material):
             found = self.assembly(features).numpy()
             rows[start : start + len(found)] = found
             start += len(found)
-        self.directions = self._main_directions(rows[sample])
+        self.directions = self._main_directions(rows, sample)
         return rows
 
-    def _main_directions(self, rows: NDArray[Any]) -> tuple[Tensor, Tensor]:
+    def _main_directions(
+        self, rows: NDArray[Any], sample: NDArray[np.int64]
+    ) -> tuple[Tensor, Tensor]:
         """Return the main directions of positions (C, C) and of descriptors (D, D), as columns."""
-        maps, descriptors = self.layout.split(torch.from_numpy(rows).float())
-        positions = maps.permute(0, 2, 3, 1).reshape(-1, self.layout.channels)
-        return _directions(positions), _directions(descriptors)
+        products = [
+            torch.zeros(n, n, dtype=torch.float64)
+            for n in (self.layout.channels, self.layout.descriptor)
+        ]
+        for start in range(0, len(sample), _BATCH):
+            part = torch.from_numpy(rows[sample[start : start + _BATCH]]).float()
+            maps, descriptors = self.layout.split(part)
+            positions = maps.permute(0, 2, 3, 1).reshape(-1, self.layout.channels)
+            for product, found in zip(products, (positions, descriptors), strict=True):
+                product += found.T @ found
+        return _directions(products[0]), _directions(products[1])
 
     def _features(self, pixels: NDArray[np.uint8], rows: NDArray[np.int64]) -> Any:
         assert self.backbone is not None
@@ -232,14 +249,17 @@ class Features(Material):
     ) -> ScoringGraph:
         """Join backbone, network and score, with a view of what a code stands for."""
         assert self.backbone is not None
-        view = fit_view(self.spec.shape, _codes(model, inputs, training), pixels, training)
+        seen = training[:: -(-len(training) // _MOST_FOR_VIEW)]
+        view = fit_view(self.spec.shape, _codes(model, inputs, seen), pixels, seen)
         return FeatureGraph(self.network, self.backbone, self.assembly, model, score, view).eval()
 
 
-def _directions(rows: Tensor) -> Tensor:
-    # Standardised over normal pictures, so that the mean is 0 already.
-    covariance = (rows.T @ rows).double() / len(rows)
-    _, directions = torch.linalg.eigh(covariance)
+def _directions(product: Tensor) -> Tensor:
+    """Return the directions of a sum of products of rows, of most variance first.
+
+    The rows are standardised over normal pictures: their mean is 0 already.
+    """
+    _, directions = torch.linalg.eigh(product)
     most_first: Tensor = directions.flip(1).float()
     return most_first
 

@@ -112,10 +112,12 @@ def warn_if_confounded(
 
     def under(name: str) -> list[Outcome]:
         try:
-            score = fitted_score(
-                material.under(name), graph.model, inputs, parts, most=_FEW_FOR_SCORE
-            )
-        except ConfigurationError:  # a score that this network cannot have
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", CollapsedCode)
+                score = fitted_score(
+                    material.under(name), graph.model, inputs, parts, most=_FEW_FOR_SCORE
+                )
+        except (ConfigurationError, CollapsedCode):  # a score that this network cannot have
             return fooled
         return fooled_by(graph.under(score), pixels, parts.validation, settings.seed)
 

@@ -170,7 +170,8 @@ def test_quadratic_methods_are_trained_on_fewer_and_it_is_said(
     from residua.comparison.methods import METHODS
 
     few = {"knn": replace(METHODS["knn"], most=30), "pca": METHODS["pca"]}
-    monkeypatch.setattr(choice, "all_methods", lambda: few)
+    monkeypatch.setattr(choice, "METHODS", few)
+    monkeypatch.setattr(choice, "COMPARED", ())
     found = compare(blobs, stripes)
     rows = {row.method: row for row in found.rows}
     assert rows["knn"].n_train == 30

@@ -44,7 +44,7 @@ def test_the_error_is_that_of_the_normal_pictures(
 def test_a_score_is_judged_as_the_detector_scores_and_flags(
     detector: AutoencoderDetector, selection: SelectionSet
 ) -> None:
-    assert detector.score == "surprise"
+    assert detector.scoring == "surprise"
     (found,) = judge(detector.model_, selection, [(detector.graph_.score, detector.threshold_)])
     normal = detector.anomaly_scores(selection.normal)
     parts = {part.kind: detector.anomaly_scores(part.images) for part in selection.anomalies}

@@ -79,7 +79,7 @@ def test_the_first_trial_is_the_settings_that_it_began_with(found: Refinement) -
     assert initial.choice.learning_rate == 5e-3
     default = AutoencoderDetector()
     assert (initial.choice.error_map, initial.choice.reduction) == (default.error_map, "mean")
-    assert initial.choice.score == default.score == "surprise"
+    assert initial.choice.score == default.scoring == "surprise"
     assert found.initial.changed == {}
 
 

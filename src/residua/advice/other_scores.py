@@ -44,6 +44,7 @@ class OtherScores:
         nothing = np.zeros((1, 1))
         usual = Usual(nothing.astype(np.float32), nothing, content)
         for part in self._relative.values():
+            part.degree = self._error.error_map.degree
             part.fit(usual, np.random.default_rng(0))
 
     def __call__(

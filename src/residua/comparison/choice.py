@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from residua.catalogue import COMPARED
 from residua.comparison.adapters import PYOD_PREFIX, check_detector, pyod_detector, seeded
-from residua.comparison.methods import METHODS, Method, all_methods
+from residua.comparison.methods import METHODS, Method, all_methods, network_methods
 from residua.errors import ConfigurationError, UnknownName
 
 Methods = Sequence[str | Any] | Mapping[str, Any]
@@ -19,7 +20,8 @@ def chosen_methods(methods: Methods | None) -> list[Method]:
     Parameters
     ----------
     methods : sequence of str or detectors, mapping of names to either, or None
-        None: every method that has a name.
+        None: every method that has a name, and of the networks those of
+        `residua.catalogue.COMPARED`.
 
     Raises
     ------
@@ -27,7 +29,8 @@ def chosen_methods(methods: Methods | None) -> list[Method]:
         A method that does not exist, is no detector, or is not installed.
     """
     if methods is None:
-        return list(all_methods().values())
+        networks = network_methods()
+        return [*METHODS.values(), *(networks[name] for name in COMPARED)]
     named = (
         list(methods.items())
         if isinstance(methods, Mapping)

@@ -54,6 +54,8 @@ class Evaluation(BaseModel):
     """The lower limit; None: no score is too low."""
     promised_rate: float | None
     """Share of normal pictures that the rule is meant to flag; None: it names none."""
+    n_calibration: int = 0
+    """Held-out normal pictures on which the threshold rests."""
     ranking: dict[str, Estimate]
     """AUROC, average precision, best F1 and false-positive rate at 95 % true-positive rate."""
     best_f1_threshold: float | None
@@ -206,6 +208,7 @@ def evaluate(
         threshold=threshold.upper,
         lower_threshold=threshold.lower,
         promised_rate=any_rule(threshold.rule).promised_rate,
+        n_calibration=threshold.n_normal,
         ranking=if_possible("ranking", ranking, {}),
         best_f1_threshold=if_possible(
             "best F1", lambda: best_f1_threshold(_known(truth), scores)[1], None

@@ -89,19 +89,28 @@ def as_html(evaluation: Evaluation) -> str:
 
 
 def promise_kept(evaluation: Evaluation) -> str | None:
-    """Say where the promised false-positive rate lies; None: there is none, or none was measured.
+    """Say whether the promised false-positive rate is kept; None: none was made, or measured.
 
-    The interval that it is held against is that of the measured rate.
+    Beyond a limit that is the l-th greatest of n calibration scores lies a share of normal pictures
+    that is itself random, Beta(l, n + 1 - l), if they are alike. A count among m of them is then
+    beta-binomial, and it is held against the middle 95 % of that: an interval which takes the limit
+    for given would accuse sound ones.
     """
-    promised = evaluation.promised_rate
+    promised, n, m = evaluation.promised_rate, evaluation.n_calibration, evaluation.n_normal
     measured = evaluation.at_threshold.get("false_positive_rate")
-    if promised is None or measured is None:
+    if promised is None or measured is None or not m or not n:
         return None
-    if promised < measured.low:
-        return "below the interval: more are flagged"
-    if promised > measured.high:
-        return "above the interval: fewer are flagged"
-    return "within the interval"
+    from scipy.stats import betabinom
+
+    # A rate rarer than n scores can show promises at least what their greatest does.
+    beyond = max(1, int(promised * (n + 1) + 1e-9))
+    low, high = betabinom(m, beyond, n + 1 - beyond).ppf([0.025, 0.975]) / m
+    span = f"{low:.1%} to {high:.1%}"
+    if measured.value > high:
+        return f"not kept: more are flagged than chance allows, {span}"
+    if measured.value < low:
+        return f"kept: fewer are flagged than chance allows, {span}"
+    return f"kept: within what chance allows, {span}"
 
 
 def headline(evaluation: Evaluation) -> str:

@@ -21,6 +21,7 @@ from residua.features.timm_export import PREFIX, export_timm
 CHANNELS = 3
 # Versions of ONNX's operators that the rest of a model can be written in.
 _OLDEST_OPSET, _NEWEST_OPSET = 17, 20
+_OLDEST_IR = 8
 DEFAULT_SIDE = 224
 """Pixels to a side where none is asked for: what most backbones were trained at."""
 # Strides of the maps that are looked at: finer ones hold edges, coarser ones little place.
@@ -37,8 +38,6 @@ class Backbone:
         (B, C, h, w) or vectors (B, D).
     name : str
         What it is called.
-    threads : int or None, default=None
-        Threads of ONNX Runtime; None: one for each core.
 
     Raises
     ------
@@ -46,11 +45,10 @@ class Backbone:
         It is no such network.
     """
 
-    def __init__(self, graph: bytes, name: str, *, threads: int | None = None) -> None:
+    def __init__(self, graph: bytes, name: str) -> None:
         import onnxruntime as ort
 
         options = ort.SessionOptions()
-        options.intra_op_num_threads = threads or 0
         options.log_severity_level = 3
         try:
             self._session: Any = ort.InferenceSession(
@@ -81,8 +79,12 @@ class Backbone:
         self.all_maps = tuple(name for name, rank in ranks.items() if rank == 4)
         self.vectors = tuple(name for name, rank in ranks.items() if rank == 2)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A session cannot be pickled; what it was made of can.
+        return _restored, (self.graph, self.name, self.sha256)
+
     @classmethod
-    def open(cls, path: str | os.PathLike[str], *, threads: int | None = None) -> Backbone:
+    def open(cls, path: str | os.PathLike[str]) -> Backbone:
         """Open an ONNX file, or ``timm:NAME`` where that package is installed.
 
         Raises
@@ -92,14 +94,14 @@ class Backbone:
         """
         if str(path).startswith(PREFIX):
             name = str(path).removeprefix(PREFIX)
-            return cls(export_timm(name), str(path), threads=threads)
+            return cls(export_timm(name), str(path))
         try:
             graph = Path(path).read_bytes()
         except OSError as error:
             raise ConfigurationError(
                 f"the backbone {path} cannot be read ({error.strerror}); wanted an ONNX file"
             ) from error
-        return cls(graph, Path(path).name, threads=threads)
+        return cls(graph, Path(path).name)
 
     def joinable(self) -> Backbone:
         """Return the same network in operators to which the rest of a model can be joined.
@@ -122,10 +124,17 @@ class Backbone:
             )
         version = domains.get("", domains.get("ai.onnx", 0))
         wanted = min(max(version, _OLDEST_OPSET), _NEWEST_OPSET)
-        if version == wanted:
+        if version == wanted and model.ir_version >= _OLDEST_IR:
             return self
+        # Older files list their weights among the inputs too.
+        weights = {weight.name for weight in model.graph.initializer}
+        for given in [given for given in model.graph.input if given.name in weights]:
+            model.graph.input.remove(given)
+        model.ir_version = max(model.ir_version, _OLDEST_IR)
         try:
-            graph = version_converter.convert_version(model, wanted).SerializeToString()
+            if version != wanted:
+                model = version_converter.convert_version(model, wanted)
+            graph = model.SerializeToString()
         except Exception as error:
             raise ConfigurationError(
                 f"the backbone {self.name} is written in version {version} of ONNX's operators and "
@@ -191,3 +200,9 @@ class Backbone:
             grid=shapes[middle][2:],
             width=shapes[descriptor or maps[-1]][1],
         )
+
+
+def _restored(graph: bytes, name: str, sha256: str) -> Backbone:
+    backbone = Backbone(graph, name)
+    backbone.sha256 = sha256
+    return backbone

@@ -21,6 +21,8 @@ from residua.models.base import Autoencoder, Reconstruction
 DEFAULT_CODE = 128
 _SHARE_OF_CHANNELS = 5
 _WIDEST = 512
+# Distances between wider codes are not measured.
+_WIDEST_CODE = 4_096
 
 
 class Layout(NamedTuple):
@@ -62,7 +64,7 @@ class FeatureAutoencoder(Autoencoder):
         narrow = map_channels or max(1, channels // _SHARE_OF_CHANNELS)
         super().__init__(channels, layout.height, layout.width, code, loss="mse")
         for name, given, limit in (
-            ("latent_dim", code, descriptor),
+            ("latent_dim", code, min(descriptor, _WIDEST_CODE + 1)),
             ("map_channels", narrow, channels),
         ):
             if not 1 <= given < limit:

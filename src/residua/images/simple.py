@@ -72,7 +72,8 @@ def unlike(family: Family, normal: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Say which pictures of a family are unlike every normal one, as few normal ones are.
 
     A line may be what a set of lines holds. Likeness is the correlation of the pixels with those
-    of the likest normal picture. Pictures made from normal ones count as unlike.
+    of the likest normal picture; constant pictures correlate with nothing, and are unlike where no
+    normal picture is constant. Pictures made from normal ones count as unlike.
 
     Parameters
     ----------
@@ -83,6 +84,8 @@ def unlike(family: Family, normal: NDArray[np.uint8]) -> NDArray[np.bool_]:
     if family.made_from is not None:
         return everything
     rows, known = _standardised(family.images), _standardised(normal)
+    if not rows.any() and (known == 0).all(axis=1).any():
+        return ~everything  # pictures without content are normal here
     among = known @ known.T
     np.fill_diagonal(among, -np.inf)
     typical = float(np.quantile(among.max(axis=1), _UNLIKE))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 
+from residua.catalogue import SEARCHED
 from residua.errors import ConfigurationError, UnknownName
 from residua.models import MODELS, Autoencoder, build_model
 from residua.scoring.errors import ImageScore
@@ -35,7 +36,8 @@ class SearchSpace(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     models: tuple[str, ...] | None = None
-    """Networks, names from `residua.models.MODELS`. None: all that take the pictures' shape."""
+    """Networks, names from `residua.models.MODELS`. None: those of
+    `residua.catalogue.SEARCHED` that take the pictures' shape."""
     code_factors: tuple[float, float] = (0.25, 4.0)
     """Least and greatest code, as multiples of the network's own choice, in powers of two."""
     first_channels: tuple[int, int] = (8, 64)
@@ -149,7 +151,7 @@ def networks(space: SearchSpace, shape: tuple[int, int, int]) -> dict[str, Netwo
         A network that was asked for and does not take the shape, or none does.
     """
     found = {}
-    for name in space.models if space.models is not None else MODELS:
+    for name in space.models if space.models is not None else SEARCHED:
         if name not in MODELS:
             raise UnknownName.among("model", name, MODELS)
         try:

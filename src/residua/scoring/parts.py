@@ -211,7 +211,7 @@ class CodeDistance(ScorePart):
                 f"{MAX_CODE:,}: choose a smaller latent_dim, or a score that does not look at it"
             )
         centre = codes.mean(0)
-        basis = np.eye(width)
+        basis = np.eye(min(width, MAX_DIRECTIONS))
         if width > MAX_DIRECTIONS:
             kept = min(MAX_DIRECTIONS, len(codes) - 1)
             seed = int(rng.integers(2**31))

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from sklearn.metrics import f1_score, precision_recall_curve, roc_curve
+from sklearn.metrics import f1_score, roc_curve
 
 from residua.errors import InputError, TooFewImages
 from residua.scoring.rules.labelled import BestF1, LabelledRule, Youden
@@ -28,14 +28,24 @@ def fitted(rule: LabelledRule, normal: np.ndarray, anomalous: np.ndarray) -> Thr
 
 
 @given(TIED, TIED)
-def test_no_other_limit_has_a_higher_f1(normal: np.ndarray, anomalous: np.ndarray) -> None:
+def test_no_other_limit_that_tells_apart_has_a_higher_f1(
+    normal: np.ndarray, anomalous: np.ndarray
+) -> None:
     limits = fitted(BestF1(), normal, anomalous)
     if limits is None:
         return
     truth, scores = truth_and_scores(normal, anomalous)
-    precision, recall, _ = precision_recall_curve(truth, scores)
-    best = (2 * precision * recall / np.maximum(precision + recall, 1e-12)).max()
-    assert f1_score(truth, limits.is_anomalous(scores)) == pytest.approx(best)
+    fpr, tpr, limit = roc_curve(truth, scores, drop_intermediate=False)
+    found = [f1_score(truth, scores >= at) for at in limit[tpr > fpr]]
+    assert f1_score(truth, limits.is_anomalous(scores)) == pytest.approx(max(found))
+
+
+def test_where_most_are_anomalous_a_limit_is_found_that_flags_not_all() -> None:
+    rng = np.random.default_rng(0)
+    normal, anomalous = rng.normal(size=10), rng.normal(1, size=200)
+    limits = BestF1().fit(normal, anomalous)
+    assert not limits.is_anomalous(normal).all()
+    assert limits.is_anomalous(anomalous).mean() > limits.is_anomalous(normal).mean()
 
 
 @given(TIED, TIED)

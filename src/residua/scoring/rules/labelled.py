@@ -50,8 +50,10 @@ class LabelledRule(Rule, ABC):
                 f"{normal.size} and {anomalous.size}; give more pictures"
             )
         flagged = Flagged.of(normal, anomalous)
-        best = int(np.argmax(self.worth(flagged)))
-        if flagged.true_rate[best] <= flagged.false_rate[best]:
+        # Where most are anomalous, to flag everything has a fine F1 and is no limit.
+        better = flagged.true_rate > flagged.false_rate
+        best = int(np.argmax(np.where(better, self.worth(flagged), -np.inf)))
+        if not better[best]:
             raise InputError(
                 f"{self} finds no limit: the {anomalous.size:,} anomalous pictures score no higher "
                 f"than the {normal.size:,} normal ones; use a rule that needs no labels, or fit a "

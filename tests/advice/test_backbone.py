@@ -26,7 +26,7 @@ def test_scores_that_are_known_to_rank_badly_ask_for_a_backbone(study_of: Any, n
     assert found.numbers["auroc_high"] < 0.9
     assert "residua fit" in found.action
     assert "--backbone FILE" in found.action
-    assert "0.912" in found.evidence
+    assert "0.90" in found.evidence
 
 
 def test_an_auroc_that_may_be_high_asks_for_nothing(study_of: Any, noise: Any) -> None:

@@ -9,9 +9,9 @@ from residua.models import build_model
 
 @pytest.mark.parametrize(
     ("shape", "expected"),
-    [((8, 8, 1), 8), ((28, 28, 1), 32), ((128, 128, 1), 128), ((256, 256, 3), 256)],
+    [((8, 8, 1), 16), ((28, 28, 1), 16), ((128, 128, 1), 64), ((256, 256, 3), 128)],
 )
-def test_the_default_code_is_about_the_root_of_the_pictures_values(
+def test_the_default_code_is_about_half_the_root_of_the_pictures_values(
     shape: tuple[int, int, int], expected: int
 ) -> None:
     assert build_model("conv", shape).latent_dim == expected

@@ -23,7 +23,8 @@ def test_shrinkage_leaves_few_items_and_none_is_without_it() -> None:
     used = []
     for shrinkage in (0.0, 1.0, 3.0):
         torch.manual_seed(0)
-        model = build_model("memory", (8, 8, 1), options={"shrinkage": shrinkage})
+        options = {"shrinkage": shrinkage}
+        model = build_model("memory", (8, 8, 1), latent_dim=8, options=options)
         used.append(float((model.address(query) > 0).sum(1).float().mean()))
     assert used[0] == 500
     assert used[0] > 1.5 * used[1] > 3 * used[2]

@@ -131,11 +131,7 @@ def _stats(e: Evaluation) -> list[Stat]:
         )
         stats.append(Stat(label, percent(rate.value, 3), counts))
     if e.promised_rate is not None:
-        measured, kept = e.at_threshold.get("false_positive_rate"), promise_kept(e)
-        note = "false alarms among normal ones"
-        if measured is not None:
-            interval = f"{percent(measured.low, 3)} – {percent(measured.high, 3)}"
-            note = f"{kept} of what was measured, {interval}"
+        note = promise_kept(e) or "false alarms among normal ones"
         stats.append(Stat("promised", percent(e.promised_rate), note))
     if e.n_unreadable:
         stats.append(Stat("unreadable", f"{e.n_unreadable:,}", "left out of all numbers"))

@@ -183,7 +183,7 @@ def _draw(
             axis.imshow(panel.squeeze(), cmap="gray", vmin=0, vmax=255)
             axis.set(xticks=[], yticks=[])
         over = (verdict.score or 0) - verdict.threshold
-        side = f"{abs(over):.3g} {'above' if over > 0 else 'below'} threshold"
+        side = f"{abs(over):.2g} {'over' if over > 0 else 'under'} limit"
         mark = "● anomalous" if verdict.anomalous else "○ normal"
         colour = "#b3261e" if verdict.anomalous else "#1b6e3c"
         axes[0, column].set_title(f"{verdict.label}\n{mark}\n{side}", fontsize=9, color=colour)

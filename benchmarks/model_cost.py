@@ -23,7 +23,7 @@ import torch
 
 from _table import alternate, machine, median_of, paired_ratio, print_table
 from residua.catalogue import LARGE, SMALL
-from residua.graph import ScoringGraph, to_onnx
+from residua.graph import ScoringGraph
 from residua.models import MODELS, build_model
 from residua.scoring.errors import ImageScore
 
@@ -124,7 +124,7 @@ class _Score(torch.nn.Module):
 def scoring(name: str, shape: tuple[int, int, int], batch: int) -> Callable[[], None]:
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = settings.inter_op_num_threads = 1
-    graph = to_onnx(ScoringGraph(build_model(name, shape), _Score()))
+    graph = ScoringGraph(build_model(name, shape), _Score()).onnx()
     session = onnxruntime.InferenceSession(graph, settings, providers=["CPUExecutionProvider"])
     images = np.random.default_rng(0).integers(0, 256, (batch, *shape), dtype=np.uint8)
     return lambda: session.run(None, {"images": images})

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from _table import alternate, median_of, paired_ratio, print_table
-from residua.graph import ScoringGraph, to_onnx
+from residua.graph import ScoringGraph
 from residua.models import Autoencoder, build_model
 from residua.scoring.score import SCORES, PictureScore, picture_score
 
@@ -88,7 +88,7 @@ def scoring(
     """Return a call that scores a batch by ONNX Runtime."""
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = settings.inter_op_num_threads = 1
-    graph = to_onnx(ScoringGraph(model, score).eval())
+    graph = ScoringGraph(model, score).eval().onnx()
     session = onnxruntime.InferenceSession(graph, settings, providers=["CPUExecutionProvider"])
     images = np.random.default_rng(0).integers(0, 256, (batch, *shape), dtype=np.uint8)
     return lambda: session.run(None, {"images": images})

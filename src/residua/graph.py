@@ -58,11 +58,6 @@ class ScoringGraph(nn.Module):
         return {}
 
 
-def to_onnx(graph: ScoringGraph) -> bytes:
-    """Write a graph as ONNX, any number of pictures a batch."""
-    return graph.onnx()
-
-
 def write_onnx(
     module: nn.Module,
     args: tuple[Tensor, ...],

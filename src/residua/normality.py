@@ -21,9 +21,8 @@ from residua.material import Material
 from residua.models import Autoencoder, to_network
 from residua.scoring.names import SCORES
 from residua.scoring.score import PictureScore
-from residua.scoring.verdicts import batch_size_for
+from residua.scoring.verdicts import MAPS_FOR_SCALE, batch_size_for, full_scale
 
-_MAPS_FOR_CEILING = 256
 # Pictures that say what is usual, and as many that say how far normal pictures stray from it.
 _MOST_FOR_SCORE = 4_000
 _BATCH = 64
@@ -92,9 +91,9 @@ def calibrate(
             images = torch.from_numpy(pixels[indices[start : start + size]])
             batch_scores, batch_maps, _, _ = graph(images)
             scores.append(batch_scores.numpy())
-            if start < _MAPS_FOR_CEILING:
+            if start < MAPS_FOR_SCALE:
                 maps.append(batch_maps.numpy())
-    return np.concatenate(scores), float(np.quantile(np.concatenate(maps), 0.999))
+    return np.concatenate(scores), full_scale(maps)
 
 
 def warn_if_confounded(

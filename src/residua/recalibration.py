@@ -33,9 +33,7 @@ from residua.images.resolve import resolve_source
 from residua.images.source import ImageSource
 from residua.runtime import BundleScorer
 from residua.scoring.thresholds import LabelledRule, Threshold, ThresholdRule, any_rule
-from residua.scoring.verdicts import Verdict
-
-_MAPS_FOR_CEILING = 256
+from residua.scoring.verdicts import MAPS_FOR_SCALE, Verdict, full_scale
 
 
 class Recalibration(BaseModel):
@@ -179,11 +177,9 @@ def _score(scorer: BundleScorer, source: ImageSource) -> _Scored:
         failed += [verdict for verdict in verdicts if verdict.error is not None]
         digest.update(np.ascontiguousarray(images).data)
         scores.append(scored.scores)
-        wanted = _MAPS_FOR_CEILING - sum(map(len, maps))
+        wanted = MAPS_FOR_SCALE - sum(map(len, maps))
         maps.append(scored.error_maps[:wanted])
-    pixels = np.concatenate(maps) if maps else np.empty(0)
-    ceiling = float(np.quantile(pixels, 0.999)) if pixels.size else 0.0
-    return _Scored(np.concatenate(scores), ceiling, digest.hexdigest(), failed)
+    return _Scored(np.concatenate(scores), full_scale(maps), digest.hexdigest(), failed)
 
 
 def _fit(rule: ThresholdRule, scores: NDArray[np.float64]) -> Threshold:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from residua.catalogue import CATALOGUE
 from residua.errors import ConfigurationError, UnknownName
-from residua.graph import ScoringGraph, to_onnx
+from residua.graph import ScoringGraph
 from residua.models import MODELS, build_model
 from residua.models.check import check_contract
 from residua.scoring.errors import ImageScore
@@ -168,7 +168,7 @@ def test_onnx_runtime_gives_the_score_of_torch_at_any_batch_size(
     images = (255 * batch(shape, 5)).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
     for _ in range(3):  # the statistics of batch normalisation leave those of a fresh network
         graph.model.training_losses(images.permute(0, 3, 1, 2) / 255)
-    session = onnxruntime.InferenceSession(to_onnx(graph), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(graph.onnx(), providers=["CPUExecutionProvider"])
     for n in (1, 5):
         with torch.inference_mode():
             by_torch = [output.numpy() for output in graph.eval()(images[:n])]

@@ -52,6 +52,9 @@ class ScoredBatch(NamedTuple):
     """Codes (B, D)."""
 
 
+MAPS_FOR_SCALE = 256
+"""Normal pictures whose maps set the full scale of heat maps, about as many."""
+
 ScoreBatch = Callable[[NDArray[np.uint8]], ScoredBatch]
 
 
@@ -64,6 +67,18 @@ def scored_batches(
     """
     for batch in source.batches(spec, batch_size_for(spec), workers=workers):
         yield batch, score(batch.images) if len(batch.indices) else None
+
+
+def full_scale(error_maps: Sequence[NDArray[np.float32]]) -> float:
+    """Return the full scale of heat maps: 99.9 % of the pixels of normal maps lie below.
+
+    Parameters
+    ----------
+    error_maps : sequence of ndarray of shape (B, H, W)
+        Of some `MAPS_FOR_SCALE` normal pictures. None: the scale is 0.
+    """
+    pixels = np.concatenate(error_maps) if error_maps else np.empty(0)
+    return float(np.quantile(pixels, 0.999)) if pixels.size else 0.0
 
 
 def batch_size_for(spec: InputSpec) -> int:

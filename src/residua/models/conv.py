@@ -27,7 +27,31 @@ _SMALL_SIDE = 64
 _MOST_CHANNELS = 128
 
 
-class ConvAutoencoder(Autoencoder):
+class GridAutoencoder(Autoencoder):
+    """Base of networks whose code is a linear image of a small grid of channels.
+
+    A subclass sets ``encoder`` (B, C, H, W) to (B, *grid), ``to_code``, ``from_code``, ``decoder``
+    (B, *grid) to logits of pictures, and ``grid``: channels, rows and columns.
+    """
+
+    encoder: nn.Module
+    to_code: nn.Linear
+    from_code: nn.Linear
+    decoder: nn.Module
+    grid: tuple[int, int, int]
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Turn pictures (B, C, H, W) into codes (B, D)."""
+        code: Tensor = self.to_code(self.encoder(x).flatten(1))
+        return code
+
+    def decode(self, latent: Tensor) -> Tensor:
+        """Turn codes (B, D) into logits of pictures (B, C, H, W)."""
+        logits: Tensor = self.decoder(self.from_code(latent).reshape(-1, *self.grid))
+        return logits
+
+
+class ConvAutoencoder(GridAutoencoder):
     """Strided convolutions to a code of ``latent_dim`` numbers and back.
 
     Parameters
@@ -80,16 +104,6 @@ class ConvAutoencoder(Autoencoder):
             up += [SubPixelUp(c_in, c_out, sizes[level - 1]), nn.BatchNorm2d(c_out), _activation()]
         up += [_conv(widths[1], widths[1]), nn.BatchNorm2d(widths[1]), _activation()]
         self.decoder = nn.Sequential(*up, SubPixelUp(widths[1], channels, sizes[0]))
-
-    def encode(self, x: Tensor) -> Tensor:
-        """Turn pictures (B, C, H, W) into codes (B, D)."""
-        code: Tensor = self.to_code(self.encoder(x).flatten(1))
-        return code
-
-    def decode(self, latent: Tensor) -> Tensor:
-        """Turn codes (B, D) into logits of pictures (B, C, H, W)."""
-        logits: Tensor = self.decoder(self.from_code(latent).reshape(-1, *self.grid))
-        return logits
 
 
 class SubPixelUp(nn.Module):

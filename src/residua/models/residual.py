@@ -18,14 +18,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from residua.errors import ConfigurationError
-from residua.models.base import Autoencoder, Loss
-from residua.models.conv import SubPixelUp, default_latent_dim, halvings
+from residua.models.base import Loss
+from residua.models.conv import GridAutoencoder, SubPixelUp, default_latent_dim, halvings
 
 _SMALL_SIDE = 64
 _MOST_CHANNELS = 128
 
 
-class ResidualAutoencoder(Autoencoder):
+class ResidualAutoencoder(GridAutoencoder):
     """Residual blocks down to a code of ``latent_dim`` numbers and back.
 
     Parameters
@@ -85,16 +85,6 @@ class ResidualAutoencoder(Autoencoder):
             else:
                 up += [ResidualBlock(c_in, c_out)]
         self.decoder = nn.Sequential(*up, SubPixelUp(first, channels, sizes[0]))
-
-    def encode(self, x: Tensor) -> Tensor:
-        """Turn pictures (B, C, H, W) into codes (B, D)."""
-        code: Tensor = self.to_code(self.encoder(x).flatten(1))
-        return code
-
-    def decode(self, latent: Tensor) -> Tensor:
-        """Turn codes (B, D) into logits of pictures (B, C, H, W)."""
-        logits: Tensor = self.decoder(self.from_code(latent).reshape(-1, *self.grid))
-        return logits
 
 
 class ResidualBlock(nn.Module):

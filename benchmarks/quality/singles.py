@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -17,14 +18,14 @@ from torch import Tensor
 
 from quality.protocols import Pictures
 from residua.errors import ConfigurationError
-from residua.graph import score_of
 from residua.images.source import ImageSource
 from residua.images.splits import holdout
+from residua.material import material_of
 from residua.models import to_network
+from residua.normality import fitted_score
 from residua.scoring.names import SCORES
 
-_MOST = 4_000
-"""Pictures that say what is usual, at most: as many as in a fit."""
+_BATCH = 64
 
 
 def no_singles(detector: Any, pictures: Pictures) -> dict[str, NDArray[np.float64]]:
@@ -41,37 +42,27 @@ def single_scores(detector: Any, pictures: Pictures) -> dict[str, NDArray[np.flo
         Fitted on the trusted pictures, all of which can be read.
     pictures : Pictures
     """
-    settings = detector.settings_for(pictures.trusted)
+    settings, spec = detector.settings_for(pictures.trusted), detector.input_spec_
     fractions = (settings.validation_fraction, settings.calibration_fraction)
     held = holdout(len(pictures.trusted), fractions, settings.seed)
-    rng = np.random.default_rng(settings.seed)
-    training, validation = (
-        np.sort(rng.permutation(part)[:_MOST]) for part in (held.train, held.validation)
-    )
-
-    def observe(rows: NDArray[np.int64]) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        return _seen(detector, pictures.trusted, rows)
-
+    trusted = np.concatenate([batch.images for batch in pictures.trusted.batches(spec, _BATCH)])
+    material = material_of(settings)
+    material.meet(spec)
     scores = {}
+    for name in set(SCORES) - {settings.score}:
+        # One that is not to be had with this network is left out.
+        with suppress(ConfigurationError):
+            scores[name] = fitted_score(material.under(name), detector.model_, trusted, held)
     found = defaultdict(list)
     with torch.inference_mode():
-        for name in set(SCORES) - {settings.score}:
-            try:
-                score = score_of(settings.model_copy(update={"score": name}), detector.model_)
-            except ConfigurationError:
-                continue  # not to be had with this network
-            score.fit(observe, training, validation, settings.seed)
-            scores[name] = score.eval()
-        for seen in _seen(detector, pictures.test, np.arange(len(pictures.test))):
+        for seen in _seen(detector, pictures.test):
             for name, score in scores.items():
                 found[name].append(score(*seen)[1].numpy())
     return {name: np.concatenate(found[name]) for name in SCORES if name in found}
 
 
-def _seen(
-    detector: Any, source: ImageSource, rows: NDArray[np.int64]
-) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+def _seen(detector: Any, source: ImageSource) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """Yield pictures with their reconstructions and codes."""
-    for batch in source.batches(detector.input_spec_, 64, rows):
+    for batch in source.batches(detector.input_spec_, _BATCH):
         x = to_network(torch.from_numpy(batch.images))
         yield (x, *detector.model_(x))

@@ -42,11 +42,12 @@ def median_of(values: Sequence[float], form: str = ",.0f") -> str:
     return f"{middle:{form}} ({low:{form}} to {high:{form}})"
 
 
+def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a Markdown table."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
 def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print a Markdown table under its title, with the machine below."""
-    print(f"\n### {title}\n")
-    print("| " + " | ".join(header) + " |")
-    print("|" + "---|" * len(header))
-    for row in rows:
-        print("| " + " | ".join(row) + " |")
-    print(f"\n{machine()}\n")
+    print(f"\n### {title}\n\n{markdown(header, rows)}\n\n{machine()}\n")

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
+from uuid import uuid4
 
 import numpy as np
 import pytest
@@ -29,6 +30,13 @@ def make_stripes(n: int, side: int = 16, seed: int = 0) -> NDArray[np.uint8]:
     phase = np.random.default_rng(seed).integers(0, 4, (n, 1, 1))
     rows = np.broadcast_to(np.arange(side)[None, :, None], (n, side, side))
     return np.where((rows + phase) // 2 % 2, 230, 20).astype(np.uint8)
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have nothing remembered from other runs, and leave nothing behind."""
+    own = tmp_path_factory.getbasetemp() / f"cache-{uuid4().hex}"
+    monkeypatch.setattr("platformdirs.user_cache_path", lambda *_, **__: own)
 
 
 @pytest.fixture(scope="session")

@@ -29,6 +29,7 @@ COMMANDS = (
     "compare",
     "refine",
     "info",
+    "engines",
     "datasets",
     "models",
     "demo",

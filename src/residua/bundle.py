@@ -162,6 +162,8 @@ class Bundle(BaseModel):
 
     path: Path
     manifest: Manifest
+    graph_sha256: str
+    """SHA-256 of the ONNX file, hexadecimal."""
 
     @property
     def graph(self) -> Path:
@@ -172,6 +174,21 @@ class Bundle(BaseModel):
     def weights(self) -> Path:
         """The safetensors file."""
         return self.path / WEIGHTS
+
+    def read_graph(self) -> bytes:
+        """Return the content of the ONNX file, verified: what is computed is what was saved.
+
+        Raises
+        ------
+        BundleAltered
+            It is no longer the file that was verified when the bundle was opened.
+        """
+        content = self.graph.read_bytes()
+        if hashlib.sha256(content).hexdigest() != self.graph_sha256:
+            raise BundleAltered(
+                f"{self.graph} was altered while it was in use; copy the bundle again"
+            )
+        return content
 
     def calibration_scores(self) -> NDArray[np.float64]:
         """Return the scores of the calibration pictures (n,), in no order."""
@@ -318,7 +335,7 @@ def _verified(folder: Path) -> Bundle:
                 f"{folder / name} is not the file that was saved: its SHA-256 differs from the "
                 f"one in {CHECKSUMS} (altered or cut short); copy the bundle again, or fit anew"
             )
-    return Bundle(path=folder, manifest=_validated(folder, manifest))
+    return Bundle(path=folder, manifest=_validated(folder, manifest), graph_sha256=sums[GRAPH])
 
 
 def check_writable(path: Path) -> None:

@@ -36,6 +36,7 @@
     │   ├── BundleAltered                  a file's checksum differs
     │   ├── BundleTooNew                   written by a later schema
     │   └── NetworkNotInstalled            its model is of a package that is not there
+    ├── EngineFailed                       ONNX Runtime could not compute a batch
     ├── OutputError                        a result that could not be written
     └── MissingExtra (ImportError)         an optional dependency; names the extra to install
 
@@ -49,6 +50,7 @@
     ├── ConfoundedScore                    the score follows how much there is in a picture
     ├── NoBottleneck                       the code is not smaller than the picture
     ├── LearnedNothing                 no better than the mean picture, where that is tolerated
+    ├── EngineReplaced                     ONNX Runtime computes in another engine's place
     └── Restarted                          a first training learned nothing; a new seed is tried
 """
 
@@ -65,7 +67,9 @@ _EXTRAS = MappingProxyType(
         "lightning": "train",
         "matplotlib": "report",
         "onnx": "train",
+        "openvino": "openvino",
         "optuna": "refine",
+        "pyarrow": "parquet",
         "safetensors": "train",
         "scipy": "report",
         "sklearn": "report",
@@ -215,6 +219,10 @@ class NetworkNotInstalled(BundleError):
     """The bundle's model is of a package that is not installed; ONNX Runtime still scores it."""
 
 
+class EngineFailed(ResiduaError):
+    """ONNX Runtime could not compute a batch; there is no engine left to take its place."""
+
+
 class OutputError(ResiduaError):
     """A result could not be written."""
 
@@ -276,6 +284,10 @@ class NoBottleneck(ResiduaWarning):
 
 class LearnedNothing(ResiduaWarning):
     """The network rebuilds no better than the mean picture, and the caller tolerates it."""
+
+
+class EngineReplaced(ResiduaWarning):
+    """An engine that is missing, fails or gives other scores is replaced by ONNX Runtime."""
 
 
 class Restarted(ResiduaWarning):

@@ -1,24 +1,38 @@
-"""Scoring a bundle with ONNX Runtime: no torch, and the bare install is enough."""
+"""Scoring a bundle without torch: the bare install is enough."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from pathlib import Path
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from residua.bundle import Bundle, Manifest, open_bundle
-from residua.errors import BundleError
+from residua.engines.base import Engine, Load, Precision
+from residua.engines.choice import Choice, candidates, measure, remember, remembered
+from residua.engines.opening import open_default, open_engine
+from residua.engines.registry import AUTO, DEFAULT, require_engine
+from residua.images.parallel import usable_processors
+from residua.images.preprocess import InputSpec
 from residua.images.resolve import resolve_source
+from residua.images.source import ImageSource
 from residua.scoring.verdicts import (
     ScoredBatch,
     Verdict,
     VerdictMaker,
+    batch_size_for,
     scored_batches,
 )
+
+WORTH_MEASURING = 60.0
+"""Seconds that ONNX Runtime would take for a source from which on other engines are tried first."""
+# Fewer are not even timed.
+_MANY = 1_000
+
+Probe = Callable[[], NDArray[np.uint8]]
 
 
 class BundleScorer:
@@ -29,7 +43,15 @@ class BundleScorer:
     path : path-like
         The bundle's folder.
     threads : int or None, default=None
-        Threads that decode, and threads of ONNX Runtime; None: one for each core.
+        Threads that decode, and threads that compute; None: one for each core.
+    engine : {"auto", "onnxruntime", "openvino", "torch"}, default="auto"
+        What computes. auto: the one that was measured to be the fastest for this model on this
+        machine, or ONNX Runtime where none was; a source that would keep it busy for a minute is
+        worth measuring first. An engine that is missing, fails or gives other scores is replaced
+        by ONNX Runtime, with a warning.
+    precision : {"float32", "bf16"}, default="float32"
+        The lowest arithmetic that may be used. Scores of bf16 are within 1e-3 of those of float32,
+        or are not used; see `residua.engines.base.deviation`.
 
     Attributes
     ----------
@@ -40,6 +62,8 @@ class BundleScorer:
     ------
     BundleError
         The bundle cannot be used; the subclass says why.
+    ConfigurationError
+        There is no such engine or precision.
 
     Examples
     --------
@@ -48,10 +72,20 @@ class BundleScorer:
     ...     print(verdict.id, verdict.score, verdict.anomalous)
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, threads: int | None = None) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        threads: int | None = None,
+        engine: str = AUTO,
+        precision: Precision = "float32",
+    ) -> None:
+        require_engine(engine, precision)
         self._bundle: Bundle = open_bundle(path)
-        self._threads = threads
-        self._session = _session(self._bundle.graph, threads)
+        self._threads = threads or usable_processors()
+        self._wanted, self._precision = engine, precision
+        self._engines: dict[int, Engine] = {}
+        self._latest: Engine | None = None
 
     @property
     def manifest(self) -> Manifest:
@@ -63,9 +97,34 @@ class BundleScorer:
         """Scores of the held-out normal pictures on which the threshold was fitted (n,)."""
         return self._bundle.calibration_scores()
 
+    @property
+    def engine(self) -> Engine | None:
+        """What computed last; None: nothing did yet."""
+        return self._latest
+
     def score_batch(self, images: NDArray[np.uint8]) -> ScoredBatch:
-        """Score pictures (B, H, W, C), uint8, of the model's own input size."""
-        return ScoredBatch(*self._session.run(list(ScoredBatch._fields), {"images": images}))
+        """Score pictures (B, H, W, C), uint8, of the model's own input size, by all threads."""
+        return self._engine(1, lambda: images)(images)
+
+    def anomaly_scores(self, data: Any) -> NDArray[np.float64]:
+        """Return the score of each picture (N,): the higher, the more anomalous.
+
+        Parameters
+        ----------
+        data : as of `verdicts`
+
+        Raises
+        ------
+        ImageError
+            A picture that cannot be read; `verdicts` goes on past it instead.
+        """
+        found = [np.empty(0)]
+        for batch, scored in self._scored(resolve_source(data, prefer="test")):
+            if batch.failures:
+                raise batch.failures[0].error
+            assert scored is not None
+            found.append(scored.scores)
+        return np.concatenate(found)
 
     def scored(self, data: Any) -> Iterator[tuple[list[Verdict], NDArray[np.uint8], ScoredBatch]]:
         """Score a source; yields verdicts with the pictures and all that was computed of them.
@@ -74,8 +133,7 @@ class BundleScorer:
         """
         source, spec = resolve_source(data, prefer="test"), self.manifest.input
         maker = VerdictMaker(source, self.manifest.threshold, self.calibration_scores)
-        batches = scored_batches(source, spec, self.score_batch, workers=self._threads)
-        for batch, scored in batches:
+        for batch, scored in self._scored(source):
             yield (
                 maker.of(batch, scored),
                 batch.images,
@@ -93,6 +151,71 @@ class BundleScorer:
         for rows, _, _ in self.scored(data):
             yield from rows
 
+    def measure_engines(self, data: Any = None) -> Choice:
+        """Measure what computes this model the fastest here, and remember it.
+
+        Parameters
+        ----------
+        data : as of `verdicts`, or None
+            Pictures to measure with, of which the first few are taken. None: noise.
+        """
+        source = None if data is None else resolve_source(data, prefer="test")
+        probe = self._probe(source, self.manifest.input)
+        choice = measure(self._bundle, probe, self._threads, self._precision)
+        remember(choice, self._bundle)
+        self._engines.clear()
+        return choice
+
+    def _scored(self, source: ImageSource) -> Iterator[Any]:
+        spec = self.manifest.input
+        several = len(source) > batch_size_for(spec)
+        at_once = self._threads if several else 1
+        engine = self._engine(at_once, lambda: self._probe(source, spec), len(source))
+        return scored_batches(source, spec, engine, workers=self._threads, at_once=at_once)
+
+    def _probe(self, source: ImageSource | None, spec: InputSpec) -> NDArray[np.uint8]:
+        """Return a batch of the source's first pictures; noise where none can be read."""
+        size = batch_size_for(spec)
+        if source is not None:
+            first = np.arange(min(len(source), size))
+            for batch in source.batches(spec, size, first, workers=self._threads):
+                if len(batch.images):
+                    return batch.images
+        return np.random.default_rng(0).integers(0, 256, (size, *spec.shape), np.uint8)
+
+    def _engine(self, at_once: int, probe: Probe, pictures: int = 1) -> Engine:
+        """Return the engine for so many calls at once, opened when it is first wanted."""
+        if at_once not in self._engines:
+            load = Load(self._threads, at_once)
+            wanted = (
+                self._fastest(load, probe, pictures)
+                if self._wanted == AUTO
+                else (self._wanted, self._precision)
+            )
+            self._engines[at_once] = (
+                open_default(self._bundle, load)
+                if wanted[0] == DEFAULT
+                else open_engine(*wanted, self._bundle, load, probe())
+            )
+        self._latest = self._engines[at_once]
+        return self._latest
+
+    def _fastest(self, load: Load, probe: Probe, pictures: int) -> tuple[str, Precision]:
+        if len(list(candidates(self._precision))) == 1:
+            return DEFAULT, "float32"
+        choice = remembered(self._bundle, self._threads, self._precision)
+        if choice is None and pictures >= _MANY and self._takes_long(load, probe(), pictures):
+            choice = measure(self._bundle, probe(), self._threads, self._precision)
+            remember(choice, self._bundle)
+        return (choice.best.engine, choice.best.precision) if choice else (DEFAULT, "float32")
+
+    def _takes_long(self, load: Load, probe: NDArray[np.uint8], pictures: int) -> bool:
+        default = open_default(self._bundle, load)
+        start = time.perf_counter()
+        default(probe)
+        each = (time.perf_counter() - start) / (len(probe) * load.at_once)
+        return each * pictures > WORTH_MEASURING
+
 
 def _nothing(shape: tuple[int, int, int]) -> ScoredBatch:
     height, width, _ = shape
@@ -102,15 +225,3 @@ def _nothing(shape: tuple[int, int, int]) -> ScoredBatch:
         np.empty((0, *shape), np.float32),
         np.empty((0, 0), np.float32),
     )
-
-
-def _session(graph: Path, threads: int | None) -> Any:
-    import onnxruntime as ort
-
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads or 0
-    options.log_severity_level = 3
-    try:
-        return ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-    except Exception as error:
-        raise BundleError(f"ONNX Runtime cannot use {graph}: {error}") from error

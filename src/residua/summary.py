@@ -12,6 +12,7 @@ from residua.scoring.names import in_words
 
 if TYPE_CHECKING:
     from residua.bundle import Manifest
+    from residua.engines.choice import Choice
     from residua.scoring.verdicts import Verdict
     from residua.training.config import FitChecks
 
@@ -85,13 +86,38 @@ class Summary:
         )
 
 
-def info_table(name: str, manifest: Manifest) -> Table:
-    """Return what a bundle says of itself."""
+def info_table(name: str, manifest: Manifest, *, engine: str | None = None) -> Table:
+    """Return what a bundle says of itself and, where it is given, what computes it here."""
     table = Table(title=escape(name), title_justify="left", show_header=False)
     table.add_column(style="bold")
     table.add_column()
     for key, value in facts(manifest).items():
         table.add_row(key, escape(value))
+    if engine is not None:
+        table.add_row("engine here", escape(engine))
+    return table
+
+
+def engines_table(name: str, choice: Choice) -> Table:
+    """Return how the engines did, the chosen one first."""
+    table = Table(title=f"{escape(name)}: engines", title_justify="left")
+    table.add_column("engine", no_wrap=True)
+    for column in ("precision", "images/s", "deviation"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("")
+    for number, found in enumerate(choice.measured):
+        speed, away = found.images_per_second, found.deviation
+        table.add_row(
+            found.engine,
+            found.precision,
+            "–" if speed is None else f"{speed:,.0f}",
+            "–" if away is None else f"{away:.1e}",
+            escape(found.failure or ("chosen" if number == 0 else "")),
+        )
+    table.caption = (
+        f"{choice.under.threads} threads, {choice.batch} pictures at a time; deviation: greatest "
+        f"difference of the scores from those of ONNX Runtime in float32"
+    )
     return table
 
 

@@ -1,12 +1,25 @@
-"""`residua info` and `residua datasets`."""
+"""`residua info`, `residua engines` and `residua datasets`."""
 
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from residua.cli.common import AsJson, BundlePath, app, print_table, show_info
+from residua.cli.common import (
+    AsJson,
+    BundlePath,
+    LowestPrecision,
+    Threads,
+    app,
+    pictures,
+    print_table,
+    show_info,
+)
+
+if TYPE_CHECKING:
+    from residua.engines.base import Precision
 
 
 @app.command(epilog="Example: residua info part.residua")
@@ -16,12 +29,37 @@ def info(
 ) -> None:
     """Say what a saved model is and how it came about."""
     from residua.bundle import open_bundle
+    from residua.engines.choice import in_words
+    from residua.images.parallel import usable_processors
 
-    manifest = open_bundle(bundle).manifest
+    opened = open_bundle(bundle)
     if as_json:
-        typer.echo(manifest.model_dump_json())
+        typer.echo(opened.manifest.model_dump_json())
     else:
-        show_info(bundle, manifest)
+        show_info(bundle, opened.manifest, engine=in_words(opened, usable_processors()))
+
+
+@app.command(epilog="Example: residua engines part.residua incoming/")
+def engines(
+    bundle: BundlePath,
+    data: Annotated[
+        list[str] | None,
+        typer.Argument(help="Pictures to measure with: a folder or files. [default: noise]"),
+    ] = None,
+    precision: LowestPrecision = "float32",
+    threads: Threads = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure what computes a saved model the fastest here, and remember it."""
+    from residua.runtime import BundleScorer
+    from residua.summary import engines_table
+
+    scorer = BundleScorer(bundle, threads=threads, precision=cast("Precision", precision))
+    choice = scorer.measure_engines(pictures(data) if data else None)
+    if as_json:
+        typer.echo(choice.model_dump_json())
+        return
+    print_table(engines_table(bundle.name, choice))
 
 
 @app.command(epilog="Example: residua datasets")

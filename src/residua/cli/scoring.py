@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -14,6 +14,8 @@ from residua.cli.common import (
     EXIT_FLAGGED,
     AsJson,
     BundlePath,
+    EngineName,
+    LowestPrecision,
     Pictures,
     Threads,
     app,
@@ -22,6 +24,9 @@ from residua.cli.common import (
     print_table,
     say,
 )
+
+if TYPE_CHECKING:
+    from residua.engines.base import Precision
 
 
 @app.command(epilog="Example: residua score part.residua incoming/ --out scores.csv --maps maps/")
@@ -46,6 +51,8 @@ def score(
         bool, typer.Option("--fail-on-anomaly", help="Exit with 3 when a picture is flagged.")
     ] = False,
     threads: Threads = None,
+    engine: EngineName = "auto",
+    precision: LowestPrecision = "float32",
     as_json: AsJson = False,
 ) -> None:
     """Score pictures with a saved model.
@@ -55,6 +62,7 @@ def score(
     """
     from contextlib import ExitStack
 
+    from residua.engines.registry import DEFAULT, ENGINES
     from residua.results import csv_rows, json_rows, verdict_file
     from residua.runtime import BundleScorer
     from residua.scoring.calibration import require_fdr
@@ -63,7 +71,9 @@ def score(
 
     if fdr is not None:
         require_fdr(fdr)
-    scorer = BundleScorer(bundle, threads=threads)
+    scorer = BundleScorer(
+        bundle, threads=threads, engine=engine, precision=cast("Precision", precision)
+    )
     summary = Summary(keep=rows, fdr=fdr)
     source = pictures(data)
     held: list[Any] = []
@@ -89,6 +99,8 @@ def score(
         what = data[0] if len(data) == 1 else f"{len(data):,} files"
         print_table(summary.table(title=f"{bundle.name} on {what}"))
     say(summary.line())
+    if scorer.engine is not None and scorer.engine.name != DEFAULT:
+        say(f"computed by {ENGINES[scorer.engine.name].title} in {scorer.engine.precision}")
     for name, path in (("scores", out), ("heat maps", maps)):
         if path is not None:
             say(f"{name}: {escape(str(path))}")

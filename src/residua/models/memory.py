@@ -92,7 +92,8 @@ class MemoryAutoencoder(ConvAutoencoder):
             threshold = (_NEAREST * nearest).clamp_max(self.shrinkage / len(self.items))
             above = F.relu(weights - threshold)
             weights = above * weights / (above + _SMOOTHING * threshold)
-        return F.normalize(weights, p=1.0)
+        # Not F.normalize: OpenVINO reads the sum in it as one over all axes.
+        return weights / weights.sum(1, keepdim=True).clamp_min(1e-12)
 
     def decode(self, latent: Tensor) -> Tensor:
         """Turn codes (B, D), by way of the memory, into logits of pictures (B, C, H, W)."""

@@ -278,13 +278,13 @@ class NearestNeighbours(CodeDistance):
     def forward(self, seen: Seen) -> Tensor:
         """Return the mean distance (B,)."""
         codes = self._placed(seen.latent)
-        # The square of a difference by its three products: one matrix product for all pairs.
+        # The square of a difference by its three products, one matrix product for all pairs, says
+        # which codes are near; how near is taken from the differences, which cancel nothing.
         squares = codes.square().sum(1, keepdim=True) + self.references.square().sum(1)
         squares = squares - 2 * codes @ self.references.T
         k = min(self.k, int(self.references.shape[0]))
-        nearest = squares.topk(k, dim=1, largest=False).values
-        # ONNX Runtime has relu for float64 in every version of the operators, and clip has it not.
-        return nearest.relu().sqrt().mean(1)
+        nearest = self.references[squares.topk(k, dim=1, largest=False).indices]
+        return (codes[:, None] - nearest).square().sum(2).sqrt().mean(1)
 
     def _placed(self, latent: Tensor) -> Tensor:
         """Turn codes (B, D) into the points between which distances are taken."""

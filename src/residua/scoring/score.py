@@ -101,8 +101,7 @@ class PictureScore(nn.Module):
             single: Tensor = self.parts[0](seen)
             return error_map, single
         levels = (self._logarithms(seen) - self.place) / self.spread
-        # The soft maximum: log of the mean of the exponentials.
-        return error_map, torch.logsumexp(levels, dim=1) - float(np.log(len(self.parts)))
+        return error_map, _soft_maximum(levels)
 
     def fit(
         self,
@@ -181,6 +180,13 @@ class PictureScore(nn.Module):
                 raise ValueError(f"{key} of the score {self.name!r} is not of its kind")
             *path, name = key.split(".")
             self.get_submodule(".".join(path)).register_buffer(name, value)
+
+
+def _soft_maximum(levels: Tensor) -> Tensor:
+    """Return the log of the mean of the exponentials of levels (B, P): (B,)."""
+    # Not torch.logsumexp: OpenVINO reads that operator of ONNX as one over all axes.
+    greatest = levels.amax(dim=1, keepdim=True)
+    return (levels - greatest).exp().mean(dim=1).log() + greatest.squeeze(1)
 
 
 def picture_score(

@@ -1,0 +1,1 @@
+"""The engines that compute a saved model's scores: ONNX Runtime, OpenVINO, torch."""

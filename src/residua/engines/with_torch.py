@@ -1,0 +1,55 @@
+"""torch, on a card where there is one: the extra ``train``."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from residua.bundle import Bundle
+from residua.engines.base import Engine, Load, Precision
+from residua.saving import load_graph
+from residua.scoring.verdicts import ScoredBatch
+
+
+class TorchEngine(Engine):
+    """The network itself with its saved weights, one call after the other."""
+
+    name = "torch"
+
+    def __init__(self, bundle: Bundle, load: Load, precision: Precision) -> None:
+        self.precision = precision
+        # Scores hold float64, which other cards do not have.
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._graph = load_graph(bundle).to(self.device)
+        self._threads = load.threads
+        self._one_call = threading.Lock()
+
+    def __call__(self, images: NDArray[np.uint8]) -> ScoredBatch:
+        """Score pictures (B, H, W, C); see `Engine`."""
+        with self._one_call, torch.inference_mode(), _threads(self._threads):
+            return self._computed(torch.from_numpy(np.ascontiguousarray(images)))
+
+    def _computed(self, images: torch.Tensor) -> ScoredBatch:
+        with (
+            torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"),
+            # cuDNN's TF32 has 10 bits: the threshold was fitted on scores in float32.
+            torch.backends.cudnn.flags(allow_tf32=False),
+        ):
+            scores, *others = self._graph(images.to(self.device))
+        return ScoredBatch(scores.cpu().numpy(), *(one.float().cpu().numpy() for one in others))
+
+
+@contextmanager
+def _threads(wanted: int) -> Iterator[None]:
+    """Have torch compute by so many threads for the length of a ``with``."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(wanted)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from residua import BundleScorer
+from residua.bundle import Bundle, open_bundle
+from residua.engines import choice as room
+from residua.engines.choice import Choice, in_words, measure, remember, remembered
+from residua.engines.registry import DEFAULT, ENGINES
+
+
+@pytest.fixture
+def opened(bundle: Path) -> Bundle:
+    return open_bundle(bundle)
+
+
+@pytest.fixture
+def measured(opened: Bundle, blobs: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch) -> Choice:
+    monkeypatch.setattr(room, "_SECONDS_A_ROUND", 0.01)
+    return measure(opened, blobs[:8, ..., None], 2, "float32")
+
+
+def slower(choice: Choice, engine: str) -> Choice:
+    """Put one engine last."""
+    ordered = sorted(choice.measured, key=lambda m: m.engine == engine)
+    return choice.model_copy(update={"measured": ordered})
+
+
+def test_every_installed_engine_is_measured_and_the_fastest_stands_first(measured: Choice) -> None:
+    assert {m.engine for m in measured.measured} == {
+        name for name, kind in ENGINES.items() if kind.installed
+    }
+    assert [m.failure for m in measured.measured] == [None] * len(measured.measured)
+    speeds = [m.images_per_second or 0.0 for m in measured.measured]
+    assert speeds == sorted(speeds, reverse=True)
+    assert min(speeds) > 0
+    assert max(m.deviation or 0.0 for m in measured.measured) <= 1e-5
+
+
+def test_in_bf16_each_engine_is_measured_in_all_it_can(
+    opened: Bundle, blobs: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "_SECONDS_A_ROUND", 0.01)
+    found = measure(opened, blobs[:8, ..., None], 1, "bf16").measured
+    assert {(m.engine, m.precision) for m in found} >= {(DEFAULT, "float32"), ("torch", "bf16")}
+
+
+def test_an_engine_that_fails_is_never_chosen(
+    opened: Bundle, blobs: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> Any:
+        raise RuntimeError("no such instruction")
+
+    kind = ENGINES["torch"]
+    monkeypatch.setitem(
+        ENGINES, "torch", type(kind)("torch", kind.title, "train", kind.precisions, fail)
+    )
+    monkeypatch.setattr(room, "_SECONDS_A_ROUND", 0.01)
+    last = measure(opened, blobs[:8, ..., None], 1, "float32").measured[-1]
+    assert (last.engine, last.failure) == ("torch", "no such instruction")
+
+
+def test_a_choice_is_remembered_until_something_changes(
+    opened: Bundle, measured: Choice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert remembered(opened, 2, "float32") is None
+    remember(measured, opened)
+    assert remembered(opened, 2, "float32") == measured
+    assert remembered(opened, 1, "float32") is None
+    assert remembered(opened, 2, "bf16") is None
+    monkeypatch.setattr("residua.engines.registry.metadata.version", lambda _: "0.0")
+    assert remembered(opened, 2, "float32") is None
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[1]", "\0"])
+def test_a_file_that_says_nothing_is_as_good_as_none(
+    opened: Bundle, measured: Choice, content: str
+) -> None:
+    remember(measured, opened)
+    room._path(opened, 2, "float32").write_text(content)
+    assert remembered(opened, 2, "float32") is None
+
+
+def test_a_cache_that_cannot_be_written_is_no_error(
+    opened: Bundle, measured: Choice, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(room, "_path", lambda *_: tmp_path / "file" / "choice.json")
+    remember(measured, opened)
+    assert remembered(opened, 2, "float32") is None
+
+
+def test_the_scorer_takes_what_is_remembered(
+    opened: Bundle, measured: Choice, blobs: NDArray[np.uint8]
+) -> None:
+    scorer = BundleScorer(opened.path, threads=2)
+    scorer.score_batch(blobs[:3, ..., None])
+    assert scorer.engine.name == DEFAULT
+    remember(slower(slower(measured, "openvino"), DEFAULT), opened)
+    scorer = BundleScorer(opened.path, threads=2)
+    scorer.score_batch(blobs[:3, ..., None])
+    assert scorer.engine.name == "torch"
+
+
+def test_only_a_source_that_takes_long_is_worth_measuring(
+    opened: Bundle, blobs: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "_SECONDS_A_ROUND", 0.01)
+    many = np.tile(blobs, (8, 1, 1))
+    BundleScorer(opened.path, threads=2).anomaly_scores(many)
+    assert remembered(opened, 2, "float32") is None
+    monkeypatch.setattr("residua.runtime.WORTH_MEASURING", 0.0)
+    BundleScorer(opened.path, threads=2).anomaly_scores(many[:100])
+    assert remembered(opened, 2, "float32") is None
+    scorer = BundleScorer(opened.path, threads=2)
+    scorer.anomaly_scores(many)
+    choice = remembered(opened, 2, "float32")
+    assert choice is not None
+    assert scorer.engine.name == choice.best.engine
+
+
+def test_it_says_which_engine_and_why(
+    opened: Bundle, measured: Choice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "until others are measured: residua engines" in in_words(opened, 2)
+    remember(measured, opened)
+    said = in_words(opened, 2)
+    assert said.startswith(ENGINES[measured.best.engine].title)
+    assert "images/s" in said
+    monkeypatch.setattr("residua.engines.registry.find_spec", lambda name: name == DEFAULT or None)
+    assert in_words(opened, 2).endswith("the only one that is installed")

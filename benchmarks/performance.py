@@ -28,6 +28,7 @@ NAMES = (
     "scoring_memory",
     "growth",
     "roofline",
+    "folder_reading",
     "decoders",
     "report_time",
 )

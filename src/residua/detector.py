@@ -32,10 +32,13 @@ from residua.scoring.verdicts import (
     ScoredBatch,
     Verdict,
     VerdictMaker,
+    batch_size_for,
     scored_batches,
 )
 from residua.settings import FitSettings
 from residua.training.fit import accelerator_of
+
+_TIMES_ON_CARD = 8
 
 
 class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # untyped bases
@@ -406,7 +409,10 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  #
         return resolve_source(X, prefer="train" if reset else "test")
 
     def _scored(self, source: ImageSource) -> Iterator[tuple[Batch, ScoredBatch | None]]:
-        return scored_batches(source, self.input_spec_, self.score_batch)
+        # A card has its own memory, and is idle with batches that suit a processor's caches.
+        on_card = next(self.graph_.parameters()).is_cuda
+        size = _TIMES_ON_CARD * batch_size_for(self.input_spec_) if on_card else None
+        return scored_batches(source, self.input_spec_, self.score_batch, size=size)
 
     def _scored_strictly(self, X: Any) -> Iterator[ScoredBatch]:
         for batch, scored in self._scored(self._source(X, reset=False)):

@@ -18,7 +18,7 @@ from residua.engines.registry import AUTO, DEFAULT, require_engine
 from residua.images.parallel import usable_processors
 from residua.images.preprocess import InputSpec
 from residua.images.resolve import resolve_source
-from residua.images.source import ImageSource
+from residua.images.source import Batch, ImageSource
 from residua.scoring.verdicts import (
     ScoredBatch,
     Verdict,
@@ -119,7 +119,7 @@ class BundleScorer:
             A picture that cannot be read; `verdicts` goes on past it instead.
         """
         found = [np.empty(0)]
-        for batch, scored in self._scored(resolve_source(data, prefer="test")):
+        for batch, scored in self.batches(resolve_source(data, prefer="test")):
             if batch.failures:
                 raise batch.failures[0].error
             assert scored is not None
@@ -133,12 +133,22 @@ class BundleScorer:
         """
         source, spec = resolve_source(data, prefer="test"), self.manifest.input
         maker = VerdictMaker(source, self.manifest.threshold, self.calibration_scores)
-        for batch, scored in self._scored(source):
+        for batch, scored in self.batches(source):
             yield (
                 maker.of(batch, scored),
                 batch.images,
                 scored if scored is not None else _nothing(spec.shape),
             )
+
+    def batches(self, source: ImageSource) -> Iterator[tuple[Batch, ScoredBatch | None]]:
+        """Score a source batch by batch; None stands where no picture of a batch is readable.
+
+        Where there are more pictures than make a batch, each thread scores batches of its own.
+        """
+        spec = self.manifest.input
+        at_once = self._threads if len(source) > batch_size_for(spec) else 1
+        engine = self._engine(at_once, lambda: self._probe(source, spec), len(source))
+        return scored_batches(source, spec, engine, workers=self._threads, at_once=at_once)
 
     def verdicts(self, data: Any) -> Iterator[Verdict]:
         """Score a folder, files, arrays or a data set, one verdict a picture, in order.
@@ -165,13 +175,6 @@ class BundleScorer:
         remember(choice, self._bundle)
         self._engines.clear()
         return choice
-
-    def _scored(self, source: ImageSource) -> Iterator[Any]:
-        spec = self.manifest.input
-        several = len(source) > batch_size_for(spec)
-        at_once = self._threads if several else 1
-        engine = self._engine(at_once, lambda: self._probe(source, spec), len(source))
-        return scored_batches(source, spec, engine, workers=self._threads, at_once=at_once)
 
     def _probe(self, source: ImageSource | None, spec: InputSpec) -> NDArray[np.uint8]:
         """Return a batch of the source's first pictures; noise where none can be read."""

@@ -15,7 +15,7 @@ from residua.advice.study import Study
 from residua.evaluation.scored import ScoredSet, score_source, scorer_of
 from residua.images.source import ArraySource, ImageSource
 from residua.scoring.thresholds import build_rule
-from residua.scoring.verdicts import ScoredBatch
+from residua.scoring.verdicts import ScoredBatch, scored_batches
 
 Score = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
@@ -39,6 +39,9 @@ class Fake:
         maps = np.square(level - x_hat).mean(-1).astype(np.float32)
         latent = level.reshape(len(level), -1)[:, ::7].astype(np.float32)
         return ScoredBatch(self._score(level), maps, x_hat, latent)
+
+    def batches(self, source: ImageSource) -> Any:
+        return scored_batches(source, self.manifest.input, self.score_batch)
 
 
 @pytest.fixture

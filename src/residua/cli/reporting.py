@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -127,7 +128,11 @@ class _Watched:
         self._progress.stop()
 
     def score_batch(self, images: NDArray[np.uint8]) -> Any:
-        """Score pictures and move the bar on by as many."""
-        scored = self._scorer.score_batch(images)
-        self._progress.advance(self._task, len(images))
-        return scored
+        """Score pictures."""
+        return self._scorer.score_batch(images)
+
+    def batches(self, source: Any) -> Iterator[tuple[Any, Any]]:
+        """Score a source and move the bar on with each batch."""
+        for batch, scored in self._scorer.batches(source):
+            self._progress.advance(self._task, len(batch.indices) + len(batch.failures))
+            yield batch, scored

@@ -38,6 +38,9 @@ class Scorer(Protocol):
     def score_batch(self, images: NDArray[np.uint8]) -> ScoredBatch:
         """Score pictures (B, H, W, C), uint8, of the model's own input size."""
 
+    def batches(self, source: ImageSource) -> Iterator[tuple[Batch, ScoredBatch | None]]:
+        """Score a source batch by batch; None stands where no picture of a batch is readable."""
+
 
 @dataclass(frozen=True)
 class ScoredSet:
@@ -137,7 +140,7 @@ def scorer_of(model: Any, *, threads: int | None = None) -> Scorer:
 
         return BundleScorer(model, threads=threads)
     if hasattr(model, "manifest_"):
-        return _Detector(model)
+        return _Detector(model, threads)
     scorer: Scorer = model
     return scorer
 
@@ -177,7 +180,7 @@ def score_source(
     failures: list[Failure] = []
     unusable: list[Failure] = []
     tally = PixelTally() if source.has_masks else None
-    for batch, scored in scored_batches(source, spec, scorer.score_batch, workers=workers):
+    for batch, scored in scorer.batches(source):
         failures += batch.failures
         if scored is None:
             continue
@@ -242,8 +245,8 @@ def _views(
 class _Detector:
     """A fitted `AutoencoderDetector` as a `Scorer`."""
 
-    def __init__(self, detector: Any) -> None:
-        self._detector = detector
+    def __init__(self, detector: Any, threads: int | None) -> None:
+        self._detector, self._threads = detector, threads
         self.manifest: Manifest = detector.manifest_
         self.calibration_scores: NDArray[np.float64] = detector.calibration_scores_
 
@@ -251,6 +254,10 @@ class _Detector:
         """Score pictures (B, H, W, C), uint8, of the model's own input size."""
         scored: ScoredBatch = self._detector.score_batch(images)
         return scored
+
+    def batches(self, source: ImageSource) -> Iterator[tuple[Batch, ScoredBatch | None]]:
+        """Score a source batch by batch; None stands where no picture of a batch is readable."""
+        return scored_batches(source, self.manifest.input, self.score_batch, workers=self._threads)
 
 
 def _add_masked(

@@ -69,6 +69,7 @@ def scored_batches(
     *,
     workers: int | None = None,
     at_once: int = 1,
+    size: int | None = None,
 ) -> Iterator[tuple[Batch, ScoredBatch | None]]:
     """Score a source batch by batch; None stands where not one picture of a batch is readable.
 
@@ -82,12 +83,14 @@ def scored_batches(
         Threads that decode; None: one for each core.
     at_once : int
         Batches that are scored at the same time. Twice as many are held at most.
+    size : int or None
+        Pictures a batch. None: as many as suit a processor, `batch_size_for`.
     """
 
     def scored(batch: Batch) -> tuple[Batch, ScoredBatch | None]:
         return batch, score(batch.images) if len(batch.indices) else None
 
-    batches = source.batches(spec, batch_size_for(spec), workers=workers)
+    batches = source.batches(spec, size or batch_size_for(spec), workers=workers)
     yield from map_in_order(scored, batches, workers=at_once, window=2 * at_once)
 
 

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from residua.bundle import open_bundle
+from residua.engines.choice import Choice, Circumstances, Measurement
 from residua.scoring.verdicts import Verdict
-from residua.summary import Summary, info_table
+from residua.summary import Summary, engines_table, info_table
 
 
 def shown(renderable: object) -> str:
@@ -89,3 +91,20 @@ def test_a_run_without_one_readable_picture_has_no_share() -> None:
 )
 def test_what_a_model_is_fits_a_page(bundle: Path, word: str) -> None:
     assert word in shown(info_table("m", open_bundle(bundle).manifest))
+
+
+def test_the_engines_are_shown_with_the_chosen_one_first() -> None:
+    under = Circumstances(graph="0", machine="m", threads=2, precision="bf16", versions={})
+    fast = Measurement(engine="openvino", precision="bf16", images_per_second=8_900, deviation=2e-4)
+    broken = Measurement(
+        engine="torch",
+        precision="bf16",
+        images_per_second=None,
+        deviation=None,
+        failure="no [such] card",
+    )
+    choice = Choice(under=under, created=datetime.now(UTC), batch=64, measured=[fast, broken])
+    text = shown(engines_table("m", choice))
+    assert text.index("openvino") < text.index("torch")
+    for word in ("8,900", "2.0e-04", "chosen", "no [such] card", "2 threads, 64 pictures"):
+        assert word in text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,10 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from residua.bundle import Bundle, Manifest, open_bundle
+from residua.engines.apart import measure_apart
 from residua.engines.base import Engine, Load, Precision
-from residua.engines.choice import Choice, candidates, measure, remember, remembered
+from residua.engines.choice import Choice, candidates, remember, remembered
 from residua.engines.opening import open_default, open_engine
 from residua.engines.registry import AUTO, DEFAULT, require_engine
+from residua.errors import EngineFailed, EngineReplaced
 from residua.images.parallel import usable_processors
 from residua.images.preprocess import InputSpec
 from residua.images.resolve import resolve_source
@@ -168,13 +171,16 @@ class BundleScorer:
         ----------
         data : as of `verdicts`, or None
             Pictures to measure with, of which the first few are taken. None: noise.
+
+        Raises
+        ------
+        EngineFailed
+            Nothing could be measured.
         """
         source = None if data is None else resolve_source(data, prefer="test")
         probe = self._probe(source, self.manifest.input)
-        choice = measure(self._bundle, probe, self._threads, self._precision)
-        remember(choice, self._bundle)
         self._engines.clear()
-        return choice
+        return self._measured(probe)
 
     def _probe(self, source: ImageSource | None, spec: InputSpec) -> NDArray[np.uint8]:
         """Return a batch of the source's first pictures; noise where none can be read."""
@@ -208,9 +214,21 @@ class BundleScorer:
             return DEFAULT, "float32"
         choice = remembered(self._bundle, self._threads, self._precision)
         if choice is None and pictures >= _MANY and self._takes_long(load, probe(), pictures):
-            choice = measure(self._bundle, probe(), self._threads, self._precision)
-            remember(choice, self._bundle)
+            choice = self._tried(probe())
         return (choice.best.engine, choice.best.precision) if choice else (DEFAULT, "float32")
+
+    def _tried(self, probe: NDArray[np.uint8]) -> Choice | None:
+        """Return what was measured, or say why nothing was."""
+        try:
+            return self._measured(probe)
+        except EngineFailed as error:
+            warnings.warn(f"{error}; ONNX Runtime computes", EngineReplaced, stacklevel=2)
+            return None
+
+    def _measured(self, probe: NDArray[np.uint8]) -> Choice:
+        choice = measure_apart(self._bundle, probe, self._threads, self._precision)
+        remember(choice, self._bundle)
+        return choice
 
     def _takes_long(self, load: Load, probe: NDArray[np.uint8], pictures: int) -> bool:
         default = open_default(self._bundle, load)

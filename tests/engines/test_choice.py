@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 from residua import BundleScorer
 from residua.bundle import Bundle, open_bundle
 from residua.engines import choice as room
+from residua.engines.apart import measure_apart
 from residua.engines.choice import Choice, in_words, measure, remember, remembered
 from residua.engines.registry import DEFAULT, ENGINES
+from residua.errors import EngineFailed, EngineReplaced
 
 
 @pytest.fixture
@@ -121,7 +123,26 @@ def test_only_a_source_that_takes_long_is_worth_measuring(
     scorer.anomaly_scores(many)
     choice = remembered(opened, 2, "float32")
     assert choice is not None
+    assert scorer.engine is not None
     assert scorer.engine.name == choice.best.engine
+
+
+def test_what_is_tried_leaves_nothing_behind(
+    opened: Bundle, blobs: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    apart = measure_apart(opened, blobs[:8, ..., None], 2, "float32")
+    assert {m.engine for m in apart.measured} == {
+        name for name, kind in ENGINES.items() if kind.installed
+    }
+    monkeypatch.setattr("residua.engines.apart._PROGRAM", "import os; os.abort()")
+    with pytest.raises(EngineFailed, match="ended with code -6"):
+        measure_apart(opened, blobs[:8, ..., None], 2, "float32")
+    monkeypatch.setattr("residua.runtime.WORTH_MEASURING", 0.0)
+    scorer = BundleScorer(opened.path, threads=2)
+    with pytest.warns(EngineReplaced, match="ONNX Runtime computes"):
+        scorer.anomaly_scores(np.tile(blobs, (8, 1, 1)))
+    assert scorer.engine is not None
+    assert scorer.engine.name == DEFAULT
 
 
 def test_it_says_which_engine_and_why(

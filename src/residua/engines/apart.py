@@ -1,0 +1,61 @@
+"""Measuring in a process of its own, so that what is tried leaves nothing behind.
+
+Packages that are tried stay in a process's memory once they are imported, and one that does not
+suit the machine may end it.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from residua.bundle import Bundle, open_bundle
+from residua.engines.base import Precision
+from residua.engines.choice import Choice, measure
+from residua.errors import EngineFailed
+
+_PROGRAM = "from residua.engines.apart import main; main()"
+
+
+def measure_apart(
+    bundle: Bundle, probe: NDArray[np.uint8], threads: int, precision: Precision
+) -> Choice:
+    """Do in a process of its own what `residua.engines.choice.measure` does.
+
+    Raises
+    ------
+    EngineFailed
+        The process ended without a result.
+    """
+    with tempfile.TemporaryDirectory(prefix="residua-engines-") as folder:
+        pictures = Path(folder) / "probe.npy"
+        np.save(pictures, probe)
+        arguments = map(str, (bundle.path, pictures, threads, precision))
+        done = subprocess.run(
+            [sys.executable, "-c", _PROGRAM, *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    try:
+        return Choice.model_validate_json(done.stdout.strip().rpartition("\n")[2])
+    except ValidationError as error:
+        said = " ".join(done.stderr.split())[-300:]
+        raise EngineFailed(
+            f"the engines could not be measured: the process that tried them ended with code "
+            f"{done.returncode} ({said}); name one with --engine"
+        ) from error
+
+
+def main() -> None:
+    """Measure what the arguments name, and print the choice as JSON on the last line."""
+    path, pictures, threads, precision = sys.argv[1:]
+    lowest: Precision = "bf16" if precision == "bf16" else "float32"
+    probe = np.load(pictures, allow_pickle=False)
+    print(measure(open_bundle(path), probe, int(threads), lowest).model_dump_json())

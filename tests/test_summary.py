@@ -95,16 +95,23 @@ def test_what_a_model_is_fits_a_page(bundle: Path, word: str) -> None:
 
 def test_the_engines_are_shown_with_the_chosen_one_first() -> None:
     under = Circumstances(graph="0", machine="m", threads=2, precision="bf16", versions={})
-    fast = Measurement(engine="openvino", precision="bf16", images_per_second=8_900, deviation=2e-4)
+    fast = Measurement(
+        engine="openvino",
+        precision="bf16",
+        images_per_second=8_900,
+        start_seconds=0.44,
+        deviation=2e-4,
+    )
     broken = Measurement(
         engine="torch",
         precision="bf16",
         images_per_second=None,
+        start_seconds=None,
         deviation=None,
         failure="no [such] card",
     )
     choice = Choice(under=under, created=datetime.now(UTC), batch=64, measured=[fast, broken])
     text = shown(engines_table("m", choice))
     assert text.index("openvino") < text.index("torch")
-    for word in ("8,900", "2.0e-04", "chosen", "no [such] card", "2 threads, 64 pictures"):
+    for word in ("8,900", "0.4", "2.0e-04", "chosen", "no [such] card", "2 threads, 64 pictures"):
         assert word in text

@@ -192,8 +192,11 @@ class BundleScorer:
                     return batch.images
         return np.random.default_rng(0).integers(0, 256, (size, *spec.shape), np.uint8)
 
-    def _engine(self, at_once: int, probe: Probe, pictures: int = 1) -> Engine:
-        """Return the engine for so many calls at once, opened when it is first wanted."""
+    def _engine(self, at_once: int, probe: Probe, pictures: int | None = None) -> Engine:
+        """Return the engine for so many calls at once, opened when it is first wanted.
+
+        ``pictures`` is how many there are; None: there is no telling.
+        """
         if at_once not in self._engines:
             load = Load(self._threads, at_once)
             wanted = (
@@ -209,13 +212,16 @@ class BundleScorer:
         self._latest = self._engines[at_once]
         return self._latest
 
-    def _fastest(self, load: Load, probe: Probe, pictures: int) -> tuple[str, Precision]:
+    def _fastest(self, load: Load, probe: Probe, pictures: int | None) -> tuple[str, Precision]:
         if len(list(candidates(self._precision))) == 1:
             return DEFAULT, "float32"
         choice = remembered(self._bundle, self._threads, self._precision)
-        if choice is None and pictures >= _MANY and self._takes_long(load, probe(), pictures):
+        if choice is None and pictures is not None and self._takes_long(load, probe, pictures):
             choice = self._tried(probe())
-        return (choice.best.engine, choice.best.precision) if choice else (DEFAULT, "float32")
+        if choice is None:
+            return DEFAULT, "float32"
+        best = choice.best_for(pictures)
+        return best.engine, best.precision
 
     def _tried(self, probe: NDArray[np.uint8]) -> Choice | None:
         """Return what was measured, or say why nothing was."""
@@ -230,11 +236,13 @@ class BundleScorer:
         remember(choice, self._bundle)
         return choice
 
-    def _takes_long(self, load: Load, probe: NDArray[np.uint8], pictures: int) -> bool:
-        default = open_default(self._bundle, load)
+    def _takes_long(self, load: Load, probe: Probe, pictures: int) -> bool:
+        if pictures < _MANY:
+            return False
+        default, images = open_default(self._bundle, load), probe()
         start = time.perf_counter()
-        default(probe)
-        each = (time.perf_counter() - start) / (len(probe) * load.at_once)
+        default(images)
+        each = (time.perf_counter() - start) / (len(images) * load.at_once)
         return each * pictures > WORTH_MEASURING
 
 

@@ -102,15 +102,16 @@ def engines_table(name: str, choice: Choice) -> Table:
     """Return how the engines did, the chosen one first."""
     table = Table(title=f"{escape(name)}: engines", title_justify="left")
     table.add_column("engine", no_wrap=True)
-    for column in ("precision", "images/s", "deviation"):
+    for column in ("precision", "images/s", "start, s", "deviation"):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("")
     for number, found in enumerate(choice.measured):
-        speed, away = found.images_per_second, found.deviation
+        speed, start, away = found.images_per_second, found.start_seconds, found.deviation
         table.add_row(
             found.engine,
             found.precision,
             "–" if speed is None else f"{speed:,.0f}",
+            "–" if start is None else f"{start:.1f}",
             "–" if away is None else f"{away:.1e}",
             escape(found.failure or ("chosen" if number == 0 else "")),
         )

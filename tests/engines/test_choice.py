@@ -109,6 +109,28 @@ def test_the_scorer_takes_what_is_remembered(
     assert scorer.engine.name == "torch"
 
 
+def test_an_engine_that_starts_late_is_not_worth_it_for_few_pictures(
+    opened: Bundle, measured: Choice, blobs: NDArray[np.uint8]
+) -> None:
+    speeds = {DEFAULT: (1_000.0, 0.1), "torch": (2_000.0, 4.0)}
+    made = [
+        m.model_copy(update=dict(zip(("images_per_second", "start_seconds"), pair, strict=True)))
+        for m in measured.measured
+        if (pair := speeds.get(m.engine))
+    ]
+    made.sort(key=lambda m: m.engine == DEFAULT)
+    choice = measured.model_copy(update={"measured": made})
+    assert choice.best_for(None).engine == "torch"
+    assert choice.best_for(7_000).engine == DEFAULT
+    assert choice.best_for(9_000).engine == "torch"
+    assert "ONNX Runtime for few pictures" in choice.why()
+    remember(choice, opened)
+    scorer = BundleScorer(opened.path, threads=2)
+    scorer.anomaly_scores(blobs[:3])
+    assert scorer.engine is not None
+    assert scorer.engine.name == DEFAULT
+
+
 def test_only_a_source_that_takes_long_is_worth_measuring(
     opened: Bundle, blobs: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -124,7 +146,7 @@ def test_only_a_source_that_takes_long_is_worth_measuring(
     choice = remembered(opened, 2, "float32")
     assert choice is not None
     assert scorer.engine is not None
-    assert scorer.engine.name == choice.best.engine
+    assert scorer.engine.name == choice.best_for(len(many)).engine
 
 
 def test_what_is_tried_leaves_nothing_behind(

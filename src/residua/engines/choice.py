@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import platform
 import time
 from collections.abc import Iterator
@@ -36,11 +37,19 @@ class Measurement(BaseModel):
     precision: Precision
     images_per_second: float | None
     """None: it could not be used."""
+    start_seconds: float | None
+    """What importing its package and opening the model took."""
     deviation: float | None
     """Greatest difference of its scores from those of ONNX Runtime; see
     `residua.engines.base.deviation`."""
     failure: str | None = None
     """Why it could not be used, or may not be chosen."""
+
+    def seconds_for(self, pictures: int) -> float:
+        """Return what so many pictures take, from the start; infinite where it cannot be used."""
+        if self.images_per_second is None or self.start_seconds is None:
+            return math.inf
+        return self.start_seconds + pictures / self.images_per_second
 
 
 class Circumstances(BaseModel):
@@ -73,8 +82,15 @@ class Choice(BaseModel):
 
     @property
     def best(self) -> Measurement:
-        """What was chosen."""
+        """The fastest, once it has started."""
         return self.measured[0]
+
+    def best_for(self, pictures: int | None) -> Measurement:
+        """Return what is done first with so many pictures, its start included; None: with many."""
+        if pictures is None:
+            return self.best
+        usable = (m for m in self.measured if m.failure is None)
+        return min(usable, key=lambda m: m.seconds_for(pictures))
 
     def why(self) -> str:
         """Return the reason in words."""
@@ -84,10 +100,12 @@ class Choice(BaseModel):
             + (f"{m.images_per_second:,.0f}" if m.failure is None else "cannot be used")
             for m in others
         )
+        few = self.best_for(1)
+        sooner = f"; {_titled(few)} for few pictures, since it starts sooner" * (few is not best)
         return (
             f"{_titled(best)}: {best.images_per_second:,.0f} images/s ({beside}), measured "
             f"{self.created:%Y-%m-%d} with {self.under.threads} threads, "
-            f"{self.batch} pictures at a time"
+            f"{self.batch} pictures at a time{sooner}"
         )
 
 
@@ -114,13 +132,18 @@ def measure(bundle: Bundle, probe: NDArray[np.uint8], threads: int, precision: P
         The lowest that is allowed.
     """
     load, spread = Load(threads, at_once=threads), spread_of(bundle)
+    # Each start is the first of its package in this process, see `residua.engines.apart`; that of
+    # a second precision is the same.
+    began = time.perf_counter()
     reference = open_default(bundle, load)
+    starts = {DEFAULT: time.perf_counter() - began}
     engines: dict[tuple[str, Precision], Engine] = {}
     measured: list[Measurement] = []
     for kind, own in candidates(precision):
-        found: float | None = None
+        found, started = None, time.perf_counter()
         try:
             engine = kind.open(bundle, load, own)
+            opened = time.perf_counter() - started
             found = compared(engine, reference, probe, spread)
             failure = None if found <= TOLERANCE[own] else f"its scores differ by {found:.1e}"
         except BundleAltered:
@@ -129,18 +152,25 @@ def measure(bundle: Bundle, probe: NDArray[np.uint8], threads: int, precision: P
             failure = " ".join(str(error).split())[:300] or type(error).__name__
         if failure is None:
             engines[kind.name, own] = engine
+            starts[kind.name] = max(starts.get(kind.name, 0.0), opened)
         measured.append(
             Measurement(
                 engine=kind.name,
                 precision=own,
                 images_per_second=None,
+                start_seconds=None,
                 deviation=found if found is None or np.isfinite(found) else None,
                 failure=failure,
             )
         )
     speeds = _speeds(engines, probe, threads)
     measured = [
-        m.model_copy(update={"images_per_second": speeds.get((m.engine, m.precision))})
+        m.model_copy(
+            update={
+                "images_per_second": speeds.get((m.engine, m.precision)),
+                "start_seconds": starts.get(m.engine) if m.failure is None else None,
+            }
+        )
         for m in measured
     ]
     return Choice(
@@ -173,13 +203,19 @@ def remember(choice: Choice, bundle: Bundle) -> None:
             beside.write_text(text + "\n", encoding="utf-8")
 
 
-def in_words(bundle: Bundle, threads: int, precision: Precision = "float32") -> str:
+def in_words(bundle: Bundle, threads: int) -> str:
     """Return which engine ``auto`` means here, and why."""
-    choice = remembered(bundle, threads, precision)
+    said = _in_float32(bundle, threads)
+    lower = remembered(bundle, threads, "bf16")
+    return said if lower is None else f"{said}; where bf16 is allowed, {lower.why()}"
+
+
+def _in_float32(bundle: Bundle, threads: int) -> str:
+    choice = remembered(bundle, threads, "float32")
     if choice is not None:
         return choice.why()
     default = f"{ENGINES[DEFAULT].title} {ENGINES[DEFAULT].version}"
-    if len(list(candidates(precision))) == 1:
+    if len(list(candidates("float32"))) == 1:
         return f"{default}, the only one that is installed"
     return f"{default}, until others are measured: residua engines {bundle.path}"
 

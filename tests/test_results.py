@@ -4,6 +4,7 @@ import csv
 import errno
 import json
 import os
+import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from residua.errors import ConfigurationError, OutputError
+from residua.errors import ConfigurationError, MissingExtra, OutputError
 from residua.results import COLUMNS, FORMATS, verdict_file
 from residua.scoring.verdicts import Verdict
 
@@ -119,6 +120,20 @@ def test_a_disk_that_fills_up_is_an_error_and_leaves_nothing(
 def test_an_ending_that_names_no_format_is_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"\.csv, \.jsonl, \.parquet"):
         write(tmp_path / name, ROWS)
+
+
+def test_parquet_without_pyarrow_is_refused_before_the_first_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with (
+        pytest.raises(MissingExtra, match=r"residua\[parquet\]"),
+        verdict_file(tmp_path / "scores.parquet"),
+    ):
+        pytest.fail("the block was entered")
+    assert list(tmp_path.iterdir()) == []
+    write(tmp_path / "scores.csv", ROWS)
+    assert len(read(tmp_path / "scores.csv")) == len(ROWS)
 
 
 def test_a_missing_folder_and_a_folder_in_the_files_place_are_refused(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@
     │       ├── UnreadableFile             missing, a dangling link, no permission
     │       ├── NotAnImage                 the content is of no format that Pillow knows
     │       ├── DamagedImage               truncated or corrupt
-    │       ├── ImageTooLarge              more pixels than the limit: a decompression bomb
+    │       ├── ImageTooLarge              more pixels than the limit, or than memory allows
     │       └── UnsupportedImage           a mode or depth that has no reading as a picture
     ├── DatasetError                       the registered data sets
     │   ├── UnknownDataset (ValueError)
@@ -131,7 +131,7 @@ class DamagedImage(ImageError):
 
 
 class ImageTooLarge(ImageError):
-    """A picture of more pixels than the limit, as decompression bombs have."""
+    """A picture of more pixels than the limit, as decompression bombs have, or than fit memory."""
 
 
 class UnsupportedImage(ImageError):

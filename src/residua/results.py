@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
 
-from residua.errors import ConfigurationError, OutputError
+from residua.errors import ConfigurationError, MissingExtra, OutputError
 from residua.scoring.verdicts import Verdict
 from residua.writing import whole_file
 
@@ -37,6 +37,8 @@ def verdict_file(path: str | os.PathLike[str]) -> Iterator[WriteRow]:
     ------
     ConfigurationError
         The ending names no format.
+    MissingExtra
+        The ending is ``.parquet`` and pyarrow is not installed.
     OutputError
         The file cannot be written.
     """
@@ -45,6 +47,8 @@ def verdict_file(path: str | os.PathLike[str]) -> Iterator[WriteRow]:
         raise ConfigurationError(
             f"{final.name!r} names no format; end it in one of {', '.join(FORMATS)}"
         )
+    if final.suffix == ".parquet":
+        _require_pyarrow()
     if not final.absolute().parent.is_dir():
         raise OutputError(f"the folder {final.absolute().parent} does not exist; make it first")
     if final.is_dir():
@@ -70,6 +74,13 @@ def verdict_file(path: str | os.PathLike[str]) -> Iterator[WriteRow]:
         if in_callers_block:
             raise
         raise _not_written(final, error) from error
+
+
+def _require_pyarrow() -> None:
+    try:
+        import pyarrow  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise MissingExtra.of("pyarrow", "parquet") from error
 
 
 def _not_written(final: Path, error: OSError) -> OutputError:

@@ -25,6 +25,7 @@ from residua.errors import (
     UnreadableFile,
     UnsupportedImage,
 )
+from residua.images import decode
 from residua.images.decode import decode_image, decode_mask, read_header
 from residua.images.pillow_warnings import pillow_warnings_ignored
 from residua.images.preprocess import InputSpec
@@ -231,7 +232,7 @@ def test_what_the_file_system_refuses_is_unreadable(error, said, tmp_path, monke
     def refuse(*args: object, **options: object) -> None:
         raise error
 
-    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(decode, "open", refuse, raising=False)
     with pytest.raises(UnreadableFile, match=rf"x\.png .*{said}"):
         decode_image(path, SPEC)
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import subprocess
 import sys
 import threading
 import weakref
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -366,23 +366,74 @@ def hundred_files(tmp_path: Path) -> FileSource:
 
 
 def test_only_a_bounded_number_of_pictures_is_in_flight(hundred_files, monkeypatch):
-    alive: list[weakref.ref] = []
+    begun: list[object] = []
     decode = file_source.decode_image
 
-    def decode_and_note(*args: object, **options: object) -> np.ndarray:
-        decoded = decode(*args, **options)
-        alive.append(weakref.ref(decoded))
-        return decoded
+    def decode_and_note(path: object, *args: object, **options: object) -> np.ndarray:
+        begun.append(path)
+        return decode(path, *args, **options)
 
     monkeypatch.setattr(file_source, "decode_image", decode_and_note)
     size, workers = 5, 3
-    for number, _ in enumerate(hundred_files.batches(SPEC, size, workers=workers), 1):
-        gc.collect()
-        assert len(alive) <= number * size + size + workers
-        assert sum(ref() is not None for ref in alive) <= 2 * size + workers
+    batches: list[weakref.ref] = []
+    for number, batch in enumerate(hundred_files.batches(SPEC, size, workers=workers), 1):
+        assert len(begun) <= number * size + size + workers
+        batches.append(weakref.ref(batch.images))
+        del batch
+        assert not any(ref() is not None for ref in batches[:-1])
+    assert len(begun) == 100
 
 
-def test_leaving_early_ends_the_threads(hundred_files):
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_batch_that_is_kept_is_not_written_to_again(hundred_files, workers):
+    batches = list(hundred_files.batches(SPEC, 8, workers=workers))
+    levels = [image[0, 0, 0] for batch in batches for image in batch.images]
+    assert levels == list(range(100))
+    assert not any(np.shares_memory(a.images, b.images) for a, b in pairwise(batches))
+
+
+@pytest.mark.parametrize("workers", [1, 2, 5])
+@pytest.mark.parametrize("size", [1, 7, 64, 1000])
+def test_order_and_failures_do_not_depend_on_threads_and_batches(hundred_files, size, workers):
+    for number in (0, 41, 42, 99):
+        hundred_files.paths[number].write_text("not an image")
+    wanted = [99, 42, 7, 41, 7, 98, 0, *range(1, 60)]
+    batches = list(hundred_files.batches(SPEC, size, wanted, workers=workers))
+    asked = [
+        {*batch.indices.tolist(), *(failure.index for failure in batch.failures)}
+        for batch in batches
+    ]
+    assert asked == [set(wanted[i : i + size]) for i in range(0, len(wanted), size)]
+    indices = np.concatenate([batch.indices for batch in batches])
+    assert indices.tolist() == [index for index in wanted if index not in (0, 41, 42, 99)]
+    images = np.concatenate([batch.images for batch in batches])
+    assert images[:, 0, 0, 0].tolist() == indices.tolist()
+
+
+def test_leaving_early_begins_no_further_picture(hundred_files, monkeypatch):
+    begun: list[object] = []
+    waiting, left = threading.Event(), threading.Event()
+
+    def wait_for_the_end(path: object, *args: object, **options: object) -> None:
+        begun.append(path)
+        if len(begun) > 64:  # of the second batch
+            waiting.set()
+            left.wait(20)
+
+    monkeypatch.setattr(file_source, "decode_image", wait_for_the_end)
+    batches = hundred_files.batches(SPEC, 64, workers=2)
+    next(batches)
+    waiting.wait(20)
+    closing = threading.Thread(target=batches.close)
+    closing.start()
+    closing.join(0.2)
+    left.set()
+    closing.join(20)
+    # The two that had begun, and none of the rest of their runs.
+    assert len(begun) <= 64 + 2
+
+
+def test_leaving_early_ends_ends_the_threads(hundred_files):
     before = threading.active_count()
     batches = hundred_files.batches(SPEC, 4, workers=3)
     next(batches)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from residua.errors import NoReadableImage, SkippedImages
-from residua.images.base import Failure
+from residua.images.batches import Failure
 from residua.images.preprocess import MIN_SIDE, InputSpec, prepare_pictures
 from residua.images.source import ImageSource
 

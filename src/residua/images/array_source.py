@@ -9,13 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from residua.errors import BadArray, EmptySource
-from residua.images.base import (
-    Batch,
-    ImageSource,
-    check_batching,
-    checked_indices,
-    checked_labels,
-)
+from residua.images.base import ImageSource, checked_indices, checked_labels
+from residua.images.batches import Batch, check_batching
 from residua.images.lazy import LazySequence
 from residua.images.preprocess import InputSpec, picture_array, prepare_pictures
 from residua.images.suggest import Sample

@@ -3,42 +3,20 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import closing
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from residua.errors import BadLabels, ConfigurationError, ImageError
+from residua.images.batches import Batch, without_traceback
 from residua.images.lazy import LazySequence
 from residua.images.preprocess import InputSpec, Resize
 from residua.images.suggest import Sample, suggest_from_samples
 
 _SAMPLED = 256
-
-
-class Failure(NamedTuple):
-    """A picture that could not be read, and why."""
-
-    index: int  # type: ignore[assignment]
-    """Its index in the source."""
-    id: str
-    """Its id in the source."""
-    error: ImageError
-    """What is wrong with it."""
-
-
-class Batch(NamedTuple):
-    """Some of the pictures that were asked for, in the order in which they were."""
-
-    indices: NDArray[np.int64]
-    """shape (B,): the pictures' indices in the source."""
-    images: NDArray[np.uint8]
-    """shape (B, H, W, C); B is 0 where every picture of the batch failed."""
-    failures: tuple[Failure, ...]
-    """The pictures asked for that are not in ``indices``."""
 
 
 class ImageSource(ABC):
@@ -319,52 +297,3 @@ def checked_labels(labels: ArrayLike | None, count: int, what: str = "labels") -
     if len(texts) != count:
         raise BadLabels(f"{len(texts)} {what} for {count} pictures; wanted one for each")
     return texts
-
-
-def check_batching(size: int, workers: int | None) -> None:
-    """Refuse a batch size or a number of workers below 1.
-
-    Raises
-    ------
-    ConfigurationError
-        One of them is.
-    """
-    if size < 1:
-        raise ConfigurationError(f"the batch size is {size}; wanted at least 1")
-    if workers is not None and workers < 1:
-        raise ConfigurationError(
-            f"workers is {workers}; wanted at least 1, or None for the processors there are"
-        )
-
-
-def batches_of(
-    results: Generator[NDArray[np.uint8] | ImageError, None, None],
-    wanted: NDArray[np.int64],
-    size: int,
-    spec: InputSpec,
-    ids: Sequence[str],
-) -> Iterator[Batch]:
-    """Gather pictures and errors, which come in the order of ``wanted``, into batches."""
-    with closing(results):
-        for start in range(0, len(wanted), size):
-            images: list[NDArray[np.uint8]] = []
-            indices: list[int] = []
-            failures: list[Failure] = []
-            for index in wanted[start : start + size].tolist():
-                result = next(results)
-                if isinstance(result, ImageError):
-                    failures.append(Failure(index, ids[index], without_traceback(result)))
-                else:
-                    indices.append(index)
-                    images.append(result)
-            stacked = np.stack(images) if images else np.empty((0, *spec.shape), np.uint8)
-            yield Batch(np.array(indices, np.int64), stacked, tuple(failures))
-
-
-def without_traceback(error: ImageError) -> ImageError:
-    """Drop what an error holds of the code that raised it, or it would keep the pixels alive."""
-    step: BaseException | None = error
-    while step is not None:
-        step.__traceback__ = None
-        step = step.__cause__ or step.__context__
-    return error

@@ -26,6 +26,7 @@ from residua.errors import (
     UnreadableFile,
     UnsupportedImage,
 )
+from residua.images.decoding_memory import memory_to_decode
 from residua.images.modes import grey_or_rgb, is_deep
 from residua.images.opening import is_device_error, open_by_content
 from residua.images.orientation import orientation_of, upright_size
@@ -64,6 +65,7 @@ def decode_image(
     *,
     name: str | None = None,
     max_pixels: int = MAX_PIXELS,
+    out: NDArray[np.uint8] | None = None,
 ) -> NDArray[np.uint8]:
     """Decode one picture and bring it to a spec.
 
@@ -82,10 +84,14 @@ def decode_image(
     max_pixels : int, optional
         Larger pictures are refused before they are decoded. Some formats hold pictures in pictures
         (ICO, ICNS, GIF), which Pillow checks against ``2 * PIL.Image.MAX_IMAGE_PIXELS`` as well.
+    out : ndarray of uint8, shape (spec.height, spec.width, spec.channels), optional
+        Where the picture is written, such as a row of a batch; after an error it holds anything.
+        Default: a new array.
 
     Returns
     -------
     ndarray of uint8, shape (spec.height, spec.width, spec.channels)
+        ``out``, where it is given.
 
     Raises
     ------
@@ -96,7 +102,8 @@ def decode_image(
     DamagedImage
         It is empty, cut short or corrupt.
     ImageTooLarge
-        It has more than ``max_pixels`` pixels, or needs more memory than there is.
+        It has more than ``max_pixels`` pixels, or needs more memory than there is. Where it would
+        fit alone, it waits for the large pictures that other threads are decoding.
     UnsupportedImage
         Its values do not fit their type's range (a way out is ``spec.value_range``), or the format
         or the spec's number of channels has no reading as grey or colour.
@@ -107,7 +114,7 @@ def decode_image(
             f"{name} decodes to 1 or 3 channels and the model takes {spec.channels}; "
             "give such pictures as an array (N, H, W, C)"
         )
-    return _twice_on_warning(lambda: _decode(file, spec, name, max_pixels))
+    return _twice_on_warning(lambda: _decode(file, spec, name, max_pixels, out))
 
 
 def read_header(file: ImageFileLike) -> ImageHeader:
@@ -151,13 +158,7 @@ def opened_picture(
             _check_pixels(file, name, max_pixels)
             yield file
             return
-        stream: io.BufferedIOBase
-        if isinstance(file, bytes):
-            stream = io.BytesIO(file)
-        else:
-            _check_regular_file(file, name)
-            stream = Path(file).open("rb")  # noqa: SIM115 (closed two lines down)
-        with stream:
+        with io.BytesIO(file) if isinstance(file, bytes) else _open_file(file, name) as stream:
             image = open_by_content(stream, name)
             _check_pixels(image, name, max_pixels)
             yield image
@@ -181,14 +182,22 @@ def printable(path: str) -> str:
         return path.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def _decode(file: ImageFileLike, spec: InputSpec, name: str, max_pixels: int) -> NDArray[np.uint8]:
+def _decode(
+    file: ImageFileLike,
+    spec: InputSpec,
+    name: str,
+    max_pixels: int,
+    out: NDArray[np.uint8] | None,
+) -> NDArray[np.uint8]:
     with opened_picture(file, name, max_pixels) as image:
+        whole = image.size
         # The caller's own Pillow image must not be switched to a reduced size.
         drafted = None if isinstance(file, Image.Image) else _draft(image, spec)
-        image.load()
-        orientation = orientation_of(image)
-        box = orientation.turn_box(drafted, image.size) if drafted else None
-        return fit_picture(grey_or_rgb(orientation.turn(image), spec, name), spec, box)
+        with memory_to_decode(image, whole, name):
+            image.load()
+            orientation = orientation_of(image)
+            box = orientation.turn_box(drafted, image.size) if drafted else None
+            return fit_picture(grey_or_rgb(orientation.turn(image), spec, name), spec, box, out)
 
 
 def _header(file: ImageFileLike) -> ImageHeader:
@@ -202,7 +211,11 @@ def _header(file: ImageFileLike) -> ImageHeader:
 
 
 def _mask(file: ImageFileLike, max_pixels: int) -> NDArray[np.bool_]:
-    with opened_picture(file, printable_name(file), max_pixels) as image:
+    name = printable_name(file)
+    with (
+        opened_picture(file, name, max_pixels) as image,
+        memory_to_decode(image, image.size, name),
+    ):
         image.load()
         upright = orientation_of(image).turn(image)
         values = np.asarray(upright if is_deep(upright.mode) else upright.convert("L"))
@@ -224,12 +237,16 @@ def _draft(image: Image.Image, spec: InputSpec) -> Box | None:
     return drafted[1] if drafted else None
 
 
+def _open_file(file: str | os.PathLike[str], name: str) -> io.BufferedReader:
+    _check_regular_file(file, name)
+    return open(file, "rb")  # noqa: PTH123 (a Path takes longer; the caller closes it)
+
+
 def _check_regular_file(file: str | os.PathLike[str], name: str) -> None:
-    path = Path(file)
     try:
-        mode = path.stat().st_mode
+        mode = os.stat(file).st_mode  # noqa: PTH116 (a Path takes longer)
     except FileNotFoundError:
-        if path.is_symlink():
+        if Path(file).is_symlink():
             raise UnreadableFile(
                 f"{name} is a link to a file that does not exist; restore it or remove the link"
             ) from None

@@ -17,18 +17,12 @@ from residua.errors import (
     ImageError,
     InputError,
 )
-from residua.images.base import (
-    Batch,
-    ImageSource,
-    batches_of,
-    check_batching,
-    checked_indices,
-    checked_labels,
-)
+from residua.images.base import ImageSource, checked_indices, checked_labels
+from residua.images.batches import Batch, batches_of, check_batching
 from residua.images.decode import MAX_PIXELS, decode_image, decode_mask, printable, read_header
 from residua.images.folder import Split, list_folder
 from residua.images.lazy import LazySequence
-from residua.images.parallel import map_in_order, usable_processors
+from residua.images.parallel import usable_processors
 from residua.images.preprocess import InputSpec
 from residua.images.sampling import sample_image
 from residua.images.suggest import Sample
@@ -88,6 +82,7 @@ class FileSource(ImageSource):
         self._labels = checked_labels(labels, len(self._files))
         self._masks = _mask_texts(mask_paths, len(self._files))
         self._root = None if root is None else os.fspath(root)
+        self._folder = ""
         self._max_pixels = max_pixels
         self.has_masks = self._masks is not None and any(self._masks)
         self.ignored = 0
@@ -130,13 +125,10 @@ class FileSource(ImageSource):
         """
         top = os.fspath(root)
         listing = list_folder(top, split)
-        source = cls(
-            [_below(top, file) for file in listing.files],
-            listing.labels,
-            listing.masks and [mask and _below(top, mask) for mask in listing.masks],
-            top,
-            max_pixels=max_pixels,
-        )
+        masks = listing.masks and [mask and _below(top, mask) for mask in listing.masks]
+        source = cls(listing.files, listing.labels, masks, max_pixels=max_pixels)
+        # Joined when a file is read: whole paths take several times the memory.
+        source._folder = top
         source.ignored = listing.ignored
         return source
 
@@ -156,7 +148,7 @@ class FileSource(ImageSource):
     @property
     def paths(self) -> Sequence[Path]:
         """The files."""
-        return LazySequence(len(self), lambda i: Path(self._files[i]))
+        return LazySequence(len(self), lambda i: Path(self._file(i)))
 
     def mask(self, index: int) -> NDArray[np.bool_] | None:
         """Return where a picture is defective, shape (H, W); None where it is nowhere.
@@ -170,7 +162,7 @@ class FileSource(ImageSource):
         if file is None:
             return None
         mask = decode_mask(file, max_pixels=self._max_pixels)
-        header = read_header(self._files[index])
+        header = read_header(self._file(index))
         if mask.shape != (header.height, header.width):
             raise DamagedImage(
                 f"the mask {printable(file)} is {mask.shape[1]} × {mask.shape[0]} and its picture "
@@ -180,7 +172,7 @@ class FileSource(ImageSource):
 
     def sample(self, index: int, *, values: bool) -> Sample:
         """Look at one file; see `ImageSource.sample`."""
-        return sample_image(self._files[index], values=values, max_pixels=self._max_pixels)
+        return sample_image(self._file(index), values=values, max_pixels=self._max_pixels)
 
     def batches(
         self,
@@ -193,16 +185,19 @@ class FileSource(ImageSource):
         """Read pictures in batches, one batch ahead; see `ImageSource.batches`."""
         check_batching(size, workers)
         wanted = checked_indices(indices, len(self))
-        threads = workers or usable_processors()
 
-        def decode(index: np.int64) -> NDArray[np.uint8] | ImageError:
+        def read(index: int, row: NDArray[np.uint8]) -> ImageError | None:
             try:
-                return decode_image(self._files[index], spec, max_pixels=self._max_pixels)
+                decode_image(self._file(index), spec, max_pixels=self._max_pixels, out=row)
             except ImageError as error:
                 return error
+            return None
 
-        pictures = map_in_order(decode, wanted, workers=threads, window=size + threads)
-        return batches_of(pictures, wanted, size, spec, self.ids)
+        threads = workers or usable_processors()
+        return batches_of(read, wanted, size, spec, self.ids, workers=threads)
+
+    def _file(self, index: int) -> str:
+        return _below(self._folder, self._files[index])
 
     def _id(self, index: int) -> str:
         path = Path(self._files[index])

@@ -62,7 +62,8 @@ def list_folder(root: str, split: Split | None) -> Listing:
     labels: list[str] = []
     others: Counter[str] = Counter()
     for part in parts:
-        found = sorted(_pictures_below(str(Path(root, part)), others), key=os.fsencode)
+        found = list(_pictures_below(str(Path(root, part)), others))
+        found.sort(key=_by_bytes(found))
         files += [os.path.join(part, file) for file in found]  # noqa: PTH118 (a million of them)
         labels += [_first_folder(file) for file in found]
     if not files:
@@ -97,35 +98,41 @@ def _pictures_below(top: str, others: Counter[str]) -> Iterator[str]:
     seen: set[tuple[int, int]] = set()
     while folders or links:
         folder = folders.pop() if folders else links.pop(0)
+        inner: list[str] = []
+        linked: list[str] = []
         try:
-            entries = _entries(top, folder, seen)
+            for entry in _entries(top, folder, seen):
+                path = folder + entry.name
+                if _is(entry.is_dir):
+                    (linked if entry.is_symlink() else inner).append(path + os.sep)
+                elif _is_picture(entry, extensions):
+                    yield path
+                else:
+                    others[os.path.splitext(entry.name)[1].lower()] += 1  # noqa: PTH122
         except OSError as error:
             if not folder:
                 raise UnreadableFile(
                     f"the folder {printable(top)} may not be listed ({error.strerror})"
                 ) from error
             yield folder  # decoding it says what is wrong, in a row of its own
-            continue
-        for entry in entries:
-            path = folder + entry.name
-            if _is(entry.is_dir):
-                (links if entry.is_symlink() else folders).append(path + os.sep)
-            elif _is_picture(entry, extensions):
-                yield path
-            else:
-                others[os.path.splitext(entry.name)[1].lower()] += 1  # noqa: PTH122
+        folders += sorted(inner, key=os.fsencode)
+        links += sorted(linked, key=os.fsencode)
 
 
-def _entries(top: str, folder: str, seen: set[tuple[int, int]]) -> list[os.DirEntry[str]]:
-    """Return what is in a folder, hidden entries left out; nothing if it was seen before."""
+def _entries(top: str, folder: str, seen: set[tuple[int, int]]) -> Iterator[os.DirEntry[str]]:
+    """Yield what is in a folder, in no order, hidden entries left out; nothing if it was seen."""
     path = os.path.join(top, folder)  # noqa: PTH118
     status = os.stat(path)  # noqa: PTH116
     if (status.st_dev, status.st_ino) in seen:
-        return []
+        return
     seen.add((status.st_dev, status.st_ino))
     with os.scandir(path) as entries:
-        shown = [entry for entry in entries if not entry.name.startswith(".")]
-    return sorted(shown, key=lambda entry: os.fsencode(entry.name))
+        yield from (entry for entry in entries if not entry.name.startswith("."))
+
+
+def _by_bytes(names: list[str]) -> Callable[[str], bytes] | None:
+    """Return the key that sorts names by their bytes: none is needed where all are ASCII."""
+    return None if all(map(str.isascii, names)) else os.fsencode
 
 
 def _is_picture(entry: os.DirEntry[str], extensions: frozenset[str]) -> bool:

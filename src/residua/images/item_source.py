@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from abc import abstractmethod
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -21,14 +21,8 @@ from residua.errors import (
     UnreadableFile,
     UnsupportedImage,
 )
-from residua.images.base import (
-    Batch,
-    ImageSource,
-    batches_of,
-    check_batching,
-    checked_indices,
-    checked_labels,
-)
+from residua.images.base import ImageSource, checked_indices, checked_labels
+from residua.images.batches import Batch, batches_of, check_batching
 from residua.images.decode import decode_image, printable_text
 from residua.images.lazy import LazySequence
 from residua.images.preprocess import InputSpec, picture_array, prepare_pictures, to_uint8
@@ -78,25 +72,24 @@ class ItemSource(ImageSource):
         """Read pictures in batches, one after the other; see `ImageSource.batches`."""
         check_batching(size, workers)
         wanted = checked_indices(indices, len(self))
-        return batches_of(self._pictures(spec, wanted), wanted, size, spec, self.ids)
 
-    def _pictures(
-        self, spec: InputSpec, wanted: NDArray[np.int64]
-    ) -> Generator[NDArray[np.uint8] | ImageError, None, None]:
-        for index in wanted.tolist():
+        def read(index: int, row: NDArray[np.uint8]) -> ImageError | None:
             try:
-                picture: NDArray[np.uint8] | ImageError = self._prepared(index, spec)
+                self._prepare(index, spec, row)
             except ImageError as error:
-                picture = error
-            yield picture
+                return error
+            return None
 
-    def _prepared(self, index: int, spec: InputSpec) -> NDArray[np.uint8]:
+        return batches_of(read, wanted, size, spec, self.ids)
+
+    def _prepare(self, index: int, spec: InputSpec, out: NDArray[np.uint8]) -> None:
         name = self._name(index)
         item = self._item(index)
         if isinstance(item, Image.Image):
-            return decode_image(item, spec, name=name)
+            decode_image(item, spec, name=name, out=out)
+            return
         try:
-            return prepare_pictures(_picture(item)[np.newaxis], spec, [index]).squeeze(0)
+            out[...] = prepare_pictures(_picture(item)[np.newaxis], spec, [index])[0]
         except (BadArray, TypeError) as error:
             raise UnsupportedImage(f"{name}: {printable_text(error)}") from error
 

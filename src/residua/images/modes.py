@@ -34,7 +34,7 @@ def grey_or_rgb(image: Image.Image, spec: InputSpec, name: str) -> Image.Image:
         return _lay_on_background(image, spec.background)
     if image.mode == "LAB":
         return _lab_to_rgb(image, name)
-    if image.mode == "L":
+    if image.mode in ("L", "RGB"):  # to which converting would copy
         return image
     return image.convert("L" if image.mode == "1" else "RGB")
 

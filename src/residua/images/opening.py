@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import errno
-from typing import BinaryIO
+from functools import lru_cache
+from typing import BinaryIO, NamedTuple
 
 from PIL import Image
 from PIL.ImageFile import ImageFile
@@ -17,6 +18,8 @@ PREFIX_BYTES = 16
 _NO_PICTURES = frozenset({"BUFR", "FPX", "GRIB", "HDF5", "MIC", "MPEG"})
 # A C header begins like an X bitmap; only the extension tells.
 _WEAK_SIGNATURES = _NO_PICTURES | {"XBM"}
+# First 16 bytes are as good as a format: a folder of JPEGs or PNGs has a few of them in all.
+_PREFIXES_KEPT = 256
 
 
 def open_by_content(stream: BinaryIO, name: str) -> ImageFile:
@@ -45,10 +48,9 @@ def open_by_content(stream: BinaryIO, name: str) -> ImageFile:
     prefix = stream.read(PREFIX_BYTES)
     if not prefix:
         raise DamagedImage(f"{name} is empty (0 bytes); copy it again or leave it out")
-    Image.init()
-    signed, missing = _formats_signed(prefix)
+    signed, missing, unsigned = _formats_of(prefix)
     first_failure: tuple[str, Exception] | None = None
-    for format_name in (*signed, *_formats_without_signature()):
+    for format_name in (*signed, *unsigned):
         try:
             stream.seek(0)
             image = Image.OPEN[format_name][0](stream, "")
@@ -83,9 +85,8 @@ def is_device_error(error: Exception) -> bool:
 
 def looks_like_picture(prefix: bytes) -> bool:
     """Tell whether some picture format has a signature that these first 16 bytes bear."""
-    Image.init()
-    signed, missing = _formats_signed(prefix)
-    return bool(missing) or not _WEAK_SIGNATURES.issuperset(signed)
+    formats = _formats_of(prefix)
+    return bool(formats.missing) or not _WEAK_SIGNATURES.issuperset(formats.signed)
 
 
 def picture_extensions() -> frozenset[str]:
@@ -97,26 +98,42 @@ def picture_extensions() -> frozenset[str]:
     )
 
 
-def _formats_signed(prefix: bytes) -> tuple[list[str], list[str]]:
-    """Return the formats whose signature it is, and what Pillow says of those it lacks."""
+class _Formats(NamedTuple):
+    """What Pillow's formats say of a file's first bytes."""
+
+    signed: tuple[str, ...]
+    """Those whose signature it is."""
+    missing: tuple[str, ...]
+    """What Pillow says of those it was built without."""
+    unsigned: tuple[str, ...]
+    """Those that only reading the header can tell, as TGA; they are tried last."""
+
+
+def _formats_of(prefix: bytes) -> _Formats:
+    Image.init()
+    return _formats_among(tuple(Image.ID), prefix)
+
+
+@lru_cache(maxsize=_PREFIXES_KEPT)
+def _formats_among(formats: tuple[str, ...], prefix: bytes) -> _Formats:
+    """Ask each format; the answer is kept until the program registers another one."""
     signed: list[str] = []
     missing: list[str] = []
-    for format_name in list(Image.ID):
+    unsigned: list[str] = []
+    for format_name in formats:
         accept = Image.OPEN[format_name][1]
+        if accept is None:
+            unsigned.append(format_name)
+            continue
         try:
-            answer = accept(prefix) if accept is not None else False
+            answer = accept(prefix)
         except Exception:  # fewer than 16 bytes
             continue
         if isinstance(answer, str):
             missing.append(answer)
         elif answer:
             signed.append(format_name)
-    return signed, missing
-
-
-def _formats_without_signature() -> list[str]:
-    """Return the formats that only reading the header can tell, as TGA; they are tried last."""
-    return [format_name for format_name in list(Image.ID) if Image.OPEN[format_name][1] is None]
+    return _Formats(tuple(signed), tuple(missing), tuple(unsigned))
 
 
 def _refuse_no_picture(image: ImageFile, name: str) -> None:

@@ -6,6 +6,8 @@ import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+from threading import Event
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -21,7 +23,7 @@ def usable_processors() -> int:
 
 
 def map_in_order(
-    function: Callable[[T], R], items: Iterable[T], *, workers: int, window: int
+    function: Callable[[T], R], items: Iterable[T], *, workers: int, window: int, run: int = 1
 ) -> Generator[R, None, None]:
     """Yield ``function(item)`` for each item, in the order of the items.
 
@@ -34,19 +36,28 @@ def map_in_order(
     workers : int
         Threads, ≥ 1. They end with the generator, also where it is left early.
     window : int
-        Items begun but not yet asked for, at most; ≥ 1.
+        Items begun but not yet asked for, at most, a run more or less; ≥ 1.
+    run : int
+        Items that a thread takes at once, ≥ 1: handing one over takes some 0.05 ms.
     """
     if workers == 1:
         yield from map(function, items)
         return
-    pending: deque[Future[R]] = deque()
+    left = Event()
+
+    def work(batch: list[T]) -> list[R]:
+        return [function(item) for item in batch if not left.is_set()]
+
+    pending: deque[Future[list[R]]] = deque()
+    rest = iter(items)
     pool = ThreadPoolExecutor(workers, thread_name_prefix="residua-decode")
     try:
-        for item in items:
-            pending.append(pool.submit(function, item))
-            if len(pending) >= window:
-                yield pending.popleft().result()
+        while batch := list(islice(rest, run)):
+            pending.append(pool.submit(work, batch))
+            if len(pending) * run >= window:
+                yield from pending.popleft().result()
         while pending:
-            yield pending.popleft().result()
+            yield from pending.popleft().result()
     finally:
+        left.set()
         pool.shutdown(wait=True, cancel_futures=True)

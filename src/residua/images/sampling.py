@@ -5,6 +5,7 @@ from __future__ import annotations
 from PIL import Image
 
 from residua.images.decode import MAX_PIXELS, ImageFileLike, opened_picture, printable_name
+from residua.images.decoding_memory import memory_to_decode
 from residua.images.modes import deep_values, fits_own_range, is_deep
 from residua.images.orientation import upright_size
 from residua.images.suggest import Sample
@@ -38,9 +39,12 @@ def sample_image(
         # The I;16 family always fits its range.
         if not values or image.mode not in ("I", "F"):
             return sample
-        pixels = deep_values(image, name)
-        extremes = float(pixels.min()), float(pixels.max())
-        return sample._replace(extremes=extremes, fits_own_range=fits_own_range(pixels, image.mode))
+        with memory_to_decode(image, image.size, name):
+            pixels = deep_values(image, name)
+            return sample._replace(
+                extremes=(float(pixels.min()), float(pixels.max())),
+                fits_own_range=fits_own_range(pixels, image.mode),
+            )
 
 
 def _is_grey(image: Image.Image) -> bool:

@@ -11,7 +11,8 @@ from PIL import Image
 
 from residua.errors import ConfigurationError, EmptySource, InputError, UnreadableFile
 from residua.images.array_source import ArraySource
-from residua.images.base import Batch, Failure, ImageSource
+from residua.images.base import ImageSource
+from residua.images.batches import Batch, Failure
 from residua.images.decode import printable
 from residua.images.file_source import FileSource
 from residua.images.folder import Split

@@ -19,6 +19,10 @@ from residua.training.config import FitChecks
 # on which the errors are taken.
 _PCA_VALUES = 50_000_000
 _MAX_COMPARED = 2_000
+# With more rows their products take longer than a decomposition.
+_MOST_PRODUCTS = 1_024
+# Share of the greatest spread, squared, below which products of float32 say nothing.
+_NO_SPREAD = 1e-6
 _BATCH = 64
 
 
@@ -51,11 +55,8 @@ def compare_with_simple_predictors(
     mean = rows.mean(0)
     pca_mse = components = None
     if model.latent_dim < picture_size and pixels.dtype == np.uint8:
-        from sklearn.decomposition import PCA
-
         components = min(model.latent_dim, len(rows) - 1)
-        pca = PCA(components, svd_solver="auto", random_state=0).fit(rows)
-        basis = pca.components_.astype(np.float32)
+        basis = principal_axes(rows, components)
         pca_mse = _mse(pixels, compared, lambda x: mean + (x - mean) @ basis.T @ basis)
     return FitChecks(
         network_mse=_network_mse(model, pixels, compared),
@@ -65,6 +66,30 @@ def compare_with_simple_predictors(
         code_size=model.latent_dim,
         picture_size=picture_size,
     )
+
+
+def principal_axes(rows: NDArray[np.float32], components: int) -> NDArray[np.float32]:
+    """Return the principal axes of rows (n, d): (components, d), the widest spread first.
+
+    Where there are far fewer rows than columns, as of large pictures, they come from the n x n
+    products of the rows (Sirovich and Kirby, "Low-dimensional procedure for the characterization
+    of human faces", Journal of the Optical Society of America A 4, 1987), which takes a tenth of
+    the time of a singular value decomposition. Axes without spread are 0.
+    """
+    n, d = rows.shape
+    if n > min(d, _MOST_PRODUCTS):
+        from sklearn.decomposition import PCA
+
+        found = PCA(components, svd_solver="auto", random_state=0).fit(rows)
+        return found.components_.astype(np.float32)  # type: ignore[no-any-return]
+    centred = rows - rows.mean(0)
+    products = (centred @ centred.T).astype(np.float64)
+    squares, combinations = np.linalg.eigh(products)
+    squares, combinations = squares[::-1][:components], combinations[:, ::-1][:, :components]
+    spread = squares > _NO_SPREAD * max(float(squares[0]), np.finfo(np.float64).tiny)
+    scale = np.where(spread, 1 / np.sqrt(np.where(spread, squares, 1.0)), 0.0)
+    axes: NDArray[np.float32] = (combinations * scale).T.astype(np.float32) @ centred
+    return axes
 
 
 def _network_mse(

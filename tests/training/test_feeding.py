@@ -16,7 +16,7 @@ from residua.errors import NoReadableImage, OutputError
 from residua.images.preprocess import InputSpec
 from residua.images.source import ArraySource, FileSource
 from residua.models import to_network
-from residua.training.feeding import PixelBatches, decode_all
+from residua.training.feeding import PixelBatches, decode_all, near
 
 SPEC = InputSpec(height=16, width=16, channels=1)
 
@@ -94,3 +94,25 @@ def test_pixels_are_scaled_to_zero_and_one_channels_last() -> None:
     x = to_network(images)
     assert x.shape == (1, 3, 1, 1)
     assert x.flatten().tolist() == pytest.approx([0, 1, 0.2])
+
+
+@pytest.mark.parametrize(("free", "resident"), [(0, False), (199, False), (200, True)])
+def test_pictures_go_to_a_device_where_they_take_at_most_half_of_what_is_free(
+    free: int, resident: bool
+) -> None:
+    pixels = np.zeros((100, 1, 1, 1), np.uint8)
+    assert isinstance(near(pixels, torch.device("cpu"), lambda _: free), torch.Tensor) is resident
+
+
+def test_a_processor_reads_pictures_where_they_are() -> None:
+    pixels = np.zeros((100, 1, 1, 1), np.uint8)
+    assert near(pixels, torch.device("cpu")) is pixels
+
+
+def test_batches_of_a_device_are_those_of_memory() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (33, 2, 3, 1), np.uint8)
+    rows = np.arange(1, 33)
+    moved = near(pixels, torch.device("cpu"), lambda _: 10_000)
+    here, there = (list(PixelBatches(p, rows, 8, lambda: (5,))) for p in (pixels, moved))
+    assert len(here) == len(there)
+    assert all(torch.equal(a, b) for a, b in zip(here, there, strict=True))

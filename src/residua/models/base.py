@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from residua.errors import ConfigurationError, UnknownName
+from residua.models.layers import mean_squared_error
 
 Loss = Literal["mse", "bce"]
 
@@ -95,4 +96,4 @@ class Autoencoder(nn.Module, ABC):
         logits = logits.float()
         if self.loss == "bce":
             return F.binary_cross_entropy_with_logits(logits, target)
-        return F.mse_loss(torch.sigmoid(logits), target)
+        return mean_squared_error(torch.sigmoid(logits), target)

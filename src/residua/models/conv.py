@@ -4,7 +4,8 @@ Strided convolutions halve the picture until its longer side is at most 8, a lin
 the code, and sub-pixel convolutions (Shi et al., "Real-time single image and video
 super-resolution using an efficient sub-pixel convolutional neural network", CVPR 2016) double it
 back. Batch normalisation (Ioffe and Szegedy, 2015) and leaky rectifiers keep units from dying, the
-quiet failure of plain networks.
+quiet failure of plain networks. Pictures with a side above 128 pixels are divided by 4 at once, and
+multiplied by 4 at once, since the levels between cost more than all others together.
 
 A code far smaller than the picture is what makes the error mean something: a network that can
 copy its input rebuilds the foreign as well as the familiar.
@@ -12,18 +13,20 @@ copy its input rebuilds the foreign as well as the familiar.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import pairwise
 from math import log2, prod, sqrt
+from typing import Any
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from residua.errors import ConfigurationError
 from residua.models.base import Autoencoder, Loss
+from residua.models.layers import sub_pixel, to_grid, to_rows
 
 _SMALLEST_GRID = 8
 _LEAST_CODE, _MAX_CODE = 16, 128
-_SMALL_SIDE = 64
+_SMALL_SIDE, _MIDDLE_SIDE = 64, 128
 _MOST_CHANNELS = 128
 
 
@@ -42,12 +45,12 @@ class GridAutoencoder(Autoencoder):
 
     def encode(self, x: Tensor) -> Tensor:
         """Turn pictures (B, C, H, W) into codes (B, D)."""
-        code: Tensor = self.to_code(self.encoder(x).flatten(1))
+        code: Tensor = self.to_code(to_rows(self.encoder(x)))
         return code
 
     def decode(self, latent: Tensor) -> Tensor:
         """Turn codes (B, D) into logits of pictures (B, C, H, W)."""
-        logits: Tensor = self.decoder(self.from_code(latent).reshape(-1, *self.grid))
+        logits: Tensor = self.decoder(to_grid(self.from_code(latent), self.grid))
         return logits
 
 
@@ -69,7 +72,7 @@ class ConvAutoencoder(GridAutoencoder):
         a side is above 64 pixels, since the first levels cost most there.
     depth : int or None, default=None
         Levels of halving, from 1 to as many as leave one pixel of the longer side. None: until
-        the longer side is at most 8.
+        the longer side is at most 8. Division by 4 counts as two.
     """
 
     def __init__(
@@ -85,29 +88,35 @@ class ConvAutoencoder(GridAutoencoder):
     ) -> None:
         latent_dim = latent_dim or default_latent_dim(channels, height, width)
         super().__init__(channels, height, width, latent_dim, loss=loss)
-        sizes = halvings(height, width, depth)  # of each level, the picture's own first
-        first = first_channels or (32 if max(height, width) <= _SMALL_SIDE else 16)
-        self.first_channels, self.depth = first, len(sizes) - 1
-        widths = [channels] + [min(first << i, _MOST_CHANNELS) for i in range(len(sizes) - 1)]
-        self.grid = (widths[-1], *sizes[-1])
+        levels = halvings(height, width, depth)
+        self.first_channels = first_channels or (32 if max(height, width) <= _SMALL_SIDE else 16)
+        self.depth = len(levels) - 1
+        self._lay(levels, stem=4 if max(height, width) > _MIDDLE_SIDE and self.depth > 1 else 2)
+        self.register_load_state_dict_pre_hook(_lay_as_saved)  # type: ignore[no-untyped-call]
 
-        down: list[nn.Module] = []
+    def _lay(self, levels: list[tuple[int, int]], stem: int) -> None:
+        """Set the layers; the first and the last divide and multiply sides by ``stem``, 2 or 4."""
+        sizes = [levels[0], *levels[stem // 2 :]]  # of each level, the picture's own first
+        widths = [min(self.first_channels << i, _MOST_CHANNELS) for i in range(len(sizes) - 1)]
+        self.stem, self.grid = stem, (widths[-1], *sizes[-1])
+
+        first = nn.Conv2d(self.channels, widths[0], stem + 1, stride=stem, padding=stem // 2)
+        down: list[nn.Module] = [first, nn.BatchNorm2d(widths[0]), _activation()]
         for c_in, c_out in pairwise(widths):
             down += [_conv(c_in, c_out, stride=2), nn.BatchNorm2d(c_out), _activation()]
         self.encoder = nn.Sequential(*down)  # (B, C, H, W) -> (B, *grid)
-        self.to_code = nn.Linear(prod(self.grid), latent_dim)
+        self.to_code = nn.Linear(prod(self.grid), self.latent_dim)
 
-        self.from_code = nn.Linear(latent_dim, prod(self.grid))
+        self.from_code = nn.Linear(self.latent_dim, prod(self.grid))
         up: list[nn.Module] = []
-        for level in range(len(sizes) - 1, 1, -1):
-            c_in, c_out = widths[level], widths[level - 1]
-            up += [SubPixelUp(c_in, c_out, sizes[level - 1]), nn.BatchNorm2d(c_out), _activation()]
-        up += [_conv(widths[1], widths[1]), nn.BatchNorm2d(widths[1]), _activation()]
-        self.decoder = nn.Sequential(*up, SubPixelUp(widths[1], channels, sizes[0]))
+        for (c_in, c_out), size in zip(pairwise(widths[::-1]), sizes[-2:0:-1], strict=True):
+            up += [SubPixelUp(c_in, c_out, size), nn.BatchNorm2d(c_out), _activation()]
+        up += [_conv(widths[0], widths[0]), nn.BatchNorm2d(widths[0]), _activation()]
+        self.decoder = nn.Sequential(*up, SubPixelUp(widths[0], self.channels, sizes[0], stem))
 
 
 class SubPixelUp(nn.Module):
-    """Doubles height and width by a convolution that computes all four new pixels of each old one.
+    """Multiplies height and width by a convolution that computes all new pixels of each old one.
 
     Parameters
     ----------
@@ -115,17 +124,20 @@ class SubPixelUp(nn.Module):
         Channels before and after.
     size : (int, int)
         Rows and columns to crop to, where the old size was an odd one rounded up.
+    factor : int, default=2
+        New rows for each old one, and new columns.
     """
 
-    def __init__(self, c_in: int, c_out: int, size: tuple[int, int]) -> None:
+    def __init__(self, c_in: int, c_out: int, size: tuple[int, int], factor: int = 2) -> None:
         super().__init__()
-        self.conv = _conv(c_in, 4 * c_out)
+        self.conv = _conv(c_in, factor**2 * c_out)
+        self.factor = factor
         self.height, self.width = size
 
     def forward(self, x: Tensor) -> Tensor:
         """Turn (B, c_in, h, w) into (B, c_out, height, width)."""
-        doubled = F.pixel_shuffle(self.conv(x), 2)
-        return doubled[:, :, : self.height, : self.width]
+        finer = sub_pixel(self.conv, x, self.factor)
+        return finer[:, :, : self.height, : self.width]
 
 
 def default_latent_dim(channels: int, height: int, width: int) -> int:
@@ -153,6 +165,15 @@ def halvings(height: int, width: int, depth: int | None) -> list[tuple[int, int]
         h, w = sizes[-1]
         sizes.append(((h + 1) // 2, (w + 1) // 2))
     return sizes
+
+
+def _lay_as_saved(
+    model: ConvAutoencoder, state: Mapping[str, Tensor], prefix: str, *_: Any
+) -> None:
+    """Take weights that were saved before large pictures were divided by 4 at once."""
+    first = state.get(f"{prefix}encoder.0.weight")
+    if first is not None and first.shape[-1] == 3 and model.stem == 4:
+        model._lay(halvings(model.height, model.width, model.depth), stem=2)
 
 
 def _conv(c_in: int, c_out: int, *, stride: int = 1) -> nn.Conv2d:

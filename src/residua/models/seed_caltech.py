@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from residua.errors import ConfigurationError
 from residua.models.base import Autoencoder, Loss
+from residua.models.layers import Doubling, to_grid, to_rows
 from residua.models.seed_mnist import start_as_keras
 
 DEFAULT_CODE = 128
@@ -69,18 +70,18 @@ class SeedCaltech(Autoencoder):
         self.from_code = nn.Linear(self.latent_dim, prod(self.grid))
         up: list[nn.Module] = [nn.ReLU()]
         for c_in, c_out in pairwise(reversed(widths)):
-            up += block(_doubling(c_in, c_out), c_out)
-        self.decoder = nn.Sequential(*up, _doubling(widths[0], channels))
+            up += block(Doubling(c_in, c_out), c_out)
+        self.decoder = nn.Sequential(*up, Doubling(widths[0], channels))
         self.apply(start_as_keras)
 
     def encode(self, x: Tensor) -> Tensor:
         """Turn pictures (B, C, H, W) into codes (B, D)."""
-        code: Tensor = self.to_code(self.encoder(x).flatten(1))
+        code: Tensor = self.to_code(to_rows(self.encoder(x)))
         return code
 
     def decode(self, latent: Tensor) -> Tensor:
         """Turn codes (B, D) into logits of pictures (B, C, H, W)."""
-        logits: Tensor = self.decoder(self.from_code(latent).reshape(-1, *self.grid))
+        logits: Tensor = self.decoder(to_grid(self.from_code(latent), self.grid))
         return logits[:, :, : self.height, : self.width]
 
 
@@ -96,7 +97,3 @@ def create_autoencoder(input_shape: tuple[int, int, int], encoding_dim: int) -> 
     """
     height, width, channels = input_shape
     return SeedCaltech(channels, height, width, encoding_dim)
-
-
-def _doubling(c_in: int, c_out: int) -> nn.ConvTranspose2d:
-    return nn.ConvTranspose2d(c_in, c_out, 3, stride=2, padding=1, output_padding=1)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from residua.errors import ConfigurationError
 from residua.models.base import Autoencoder, Loss
+from residua.models.layers import to_grid, to_rows
 
 
 class SeedMnist(Autoencoder):
@@ -71,13 +72,12 @@ class SeedMnist(Autoencoder):
 
     def encode(self, x: Tensor) -> Tensor:
         """Turn pictures (B, C, H, W) into codes (B, 64 · H/4 · W/4)."""
-        features: Tensor = self.encoder(x)
-        return features.flatten(1)
+        return to_rows(self.encoder(x))
 
     def decode(self, latent: Tensor) -> Tensor:
         """Turn codes into logits of pictures (B, C, H, W)."""
-        grid = latent.reshape(-1, 64, self.height // 4, self.width // 4)
-        logits: Tensor = self.decoder(grid)
+        grid = (64, self.height // 4, self.width // 4)
+        logits: Tensor = self.decoder(to_grid(latent, grid))
         return logits
 
 

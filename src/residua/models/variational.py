@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from residua.errors import ConfigurationError
 from residua.models.base import Loss
 from residua.models.conv import ConvAutoencoder
+from residua.models.layers import to_rows
 
 _DEFAULT_BETA = {"mse": 0.02, "bce": 0.2}
 # Bound of the log-variance on both sides: its exponential fits any float.
@@ -75,7 +76,7 @@ class VariationalAutoencoder(ConvAutoencoder):
 
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return mean and log-variance of the codes, (B, D) each, of pictures (B, C, H, W)."""
-        features = self.encoder(x).flatten(1)
+        features = to_rows(self.encoder(x))
         mean: Tensor = self.to_code(features)
         raw: Tensor = self.to_log_variance(features)
         # A hard limit has no gradient beyond it, from which there is no way back.

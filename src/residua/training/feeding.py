@@ -6,6 +6,7 @@ import errno
 import hashlib
 import os
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +20,8 @@ from residua.images.preprocess import InputSpec
 from residua.images.source import Failure, ImageSource
 
 _DECODE_BATCH = 64
+# Of a card's free memory; the rest is for the network and its step.
+_RESIDENT_SHARE = 0.5
 
 
 class PixelStore(NamedTuple):
@@ -109,12 +112,42 @@ def reserve(path: Path, shape: tuple[int, ...], dtype: type[np.generic]) -> NDAr
     return np.memmap(path, dtype, mode="r+", shape=shape)
 
 
+def free_memory(device: torch.device) -> int:
+    """Return the bytes free on a device; 0 where pictures gain nothing from lying there."""
+    return int(torch.cuda.mem_get_info(device)[0]) if device.type == "cuda" else 0
+
+
+def near(
+    pixels: NDArray[Any],
+    device: torch.device,
+    free: Callable[[torch.device], int] = free_memory,
+) -> NDArray[Any] | Tensor:
+    """Return pictures on a device that has room for them, so that no batch travels there.
+
+    Parameters
+    ----------
+    pixels : ndarray of shape (N, ...)
+    device : torch.device
+    free : callable
+        Returns the bytes free on a device.
+
+    Returns
+    -------
+    Tensor or ndarray
+        On ``device`` where they take at most half of what is free there, else as they came.
+    """
+    if pixels.nbytes > _RESIDENT_SHARE * free(device):
+        return pixels
+    return torch.from_numpy(pixels).to(device)
+
+
 class PixelBatches:
     """Batches of a `PixelStore` as uint8 tensors (B, H, W, C), with no work per picture.
 
     Parameters
     ----------
-    pixels : ndarray of shape (N, H, W, C), uint8
+    pixels : ndarray or Tensor of shape (N, H, W, C), uint8
+        A tensor's batches stay on its device.
     indices : ndarray of shape (n,), int64
         The rows of ``pixels`` that take part.
     batch_size : int
@@ -124,7 +157,7 @@ class PixelBatches:
 
     def __init__(
         self,
-        pixels: NDArray[np.uint8],
+        pixels: NDArray[np.uint8] | Tensor,
         indices: NDArray[np.int64],
         batch_size: int,
         order_seed: Callable[[], tuple[int, ...]] | None = None,
@@ -145,5 +178,10 @@ class PixelBatches:
         order = self.indices
         if self.order_seed is not None:
             order = np.random.default_rng(self.order_seed()).permutation(order)
-        for start, stop in zip(self.bounds, self.bounds[1:], strict=False):
+        if isinstance(self.pixels, Tensor):
+            rows = torch.from_numpy(order).to(self.pixels.device)
+            for start, stop in pairwise(self.bounds):
+                yield self.pixels[rows[start:stop]]
+            return
+        for start, stop in pairwise(self.bounds):
             yield torch.from_numpy(self.pixels[order[start:stop]])

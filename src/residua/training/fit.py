@@ -31,7 +31,8 @@ from residua.errors import (
 from residua.models import Autoencoder
 from residua.training.checks import compare_with_simple_predictors
 from residua.training.config import EpochRecord, FitChecks, TrainingConfig
-from residua.training.feeding import PixelBatches
+from residua.training.feeding import PixelBatches, near
+from residua.training.heap import freed_memory_kept
 from residua.training.module import EpochWatcher, KeepBest, TellEpochs, TrainingModule
 from residua.training.progress import ShowProgress
 
@@ -159,15 +160,16 @@ def _run(
         kept = KeepBest(checkpoint)
         with _quiet_lightning():
             trainer = _trainer(config, kept, console, on_epoch)
+            fed = near(pixels, trainer.strategy.root_device)
             batches = PixelBatches(
-                pixels, training, config.batch_size, lambda: (seed, trainer.current_epoch)
+                fed, training, config.batch_size, lambda: (seed, trainer.current_epoch)
             )
-            with _stop_on_interrupt(trainer) as interruption:
+            with freed_memory_kept(), _stop_on_interrupt(trainer) as interruption:
                 _fit(
                     trainer,
                     module,
                     batches,
-                    PixelBatches(pixels, validation, max(config.batch_size, 128)),
+                    PixelBatches(fed, validation, max(config.batch_size, 128)),
                     checkpoint if resume and checkpoint and checkpoint.exists() else None,
                 )
     if kept.best_weights:

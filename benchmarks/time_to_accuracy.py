@@ -8,10 +8,10 @@ that Keras trains in by default. `fit` alone is timed, once its graph is traced.
 same, so a few are measured and 25 taken for the whole; `--reference-epochs 25` measures them all.
 
 Residua's time is the whole of `fit`, from pictures in memory to the threshold, without imports.
-Its setting stands in this file: 4 epochs of 10,000 pictures in batches of 32. It was chosen on seed 0
-with these test pictures in sight, as the least that reaches the rate with a margin. A shorter recipe
-is most of the gain, and nothing keeps the reference from one: so the table also says what the
-reference flags after the epochs that were measured.
+Its setting stands in this file: 4 epochs of 10,000 pictures in batches of 32. It was chosen on seed
+0 with these test pictures in sight, as the least that reaches the rate with a margin. A shorter
+recipe is most of the gain, and nothing keeps the reference from one: so the table also says what
+the reference flags after the epochs that were measured.
 
 Both hold out digits that train nothing; mean and standard deviation are taken over those. Rates are
 of the 10,000 test pictures of each set. MNIST and Fashion-MNIST must be there or be downloadable.

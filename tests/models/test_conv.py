@@ -5,7 +5,6 @@ import torch
 
 from residua.errors import ConfigurationError
 from residua.models import build_model
-from residua.models.conv import halvings
 
 
 @pytest.mark.parametrize(
@@ -36,7 +35,7 @@ def test_depth_follows_from_the_size() -> None:
         sum(isinstance(layer, torch.nn.Conv2d) for layer in build_model("conv", s).encoder)
         for s in [(8, 8, 1), (28, 28, 1), (128, 128, 1), (1024, 1024, 1)]
     ]
-    assert depths == [1, 2, 4, 6]  # the largest are divided by 4 at once
+    assert depths == [1, 2, 4, 7]
 
 
 def test_the_code_size_can_be_set() -> None:
@@ -53,33 +52,21 @@ def test_the_depth_can_be_set(depth: int) -> None:
         assert model(torch.zeros(1, 1, 28, 20)).x_hat.shape == (1, 1, 28, 20)
 
 
-@pytest.mark.parametrize(("side", "stem"), [(128, 2), (129, 4), (256, 4)])
-def test_pictures_above_128_pixels_are_divided_and_multiplied_by_4_at_once(
-    side: int, stem: int
-) -> None:
-    model = build_model("conv", (side, 64, 1)).eval()
-    assert model.encoder[0].stride == (stem, stem)
-    assert model.decoder[-1].factor == stem
+@pytest.mark.parametrize(("height", "width"), [(28, 20), (150, 201)])
+def test_pictures_can_be_divided_and_multiplied_by_4_at_once(height: int, width: int) -> None:
+    model = build_model("conv", (height, width, 1), options={"stem": 4}).eval()
+    plain = build_model("conv", (height, width, 1))
+    assert model.depth == plain.depth
+    assert model.grid[1:] == plain.grid[1:]
+    assert len(model.encoder) < len(plain.encoder)
     with torch.inference_mode():
-        assert model(torch.zeros(1, 1, side, 64)).x_hat.shape == (1, 1, side, 64)
+        assert model(torch.zeros(1, 1, height, width)).x_hat.shape == (1, 1, height, width)
 
 
-@pytest.mark.parametrize("name", ["conv", "variational"])
-def test_weights_saved_when_every_level_halved_still_load(name: str) -> None:
-    saved, model = (build_model(name, (150, 200, 1)) for _ in range(2))
-    saved._lay(halvings(150, 200, None), stem=2)
-    model.load_state_dict(saved.state_dict())
-    x = torch.rand(2, 1, 150, 200)
-    with torch.inference_mode():
-        assert torch.equal(model.eval()(x).x_hat, saved.eval()(x).x_hat)
-
-
-@pytest.mark.parametrize("depth", [1, 2, 8])
-def test_large_pictures_take_any_depth(depth: int) -> None:
-    model = build_model("conv", (160, 200, 1), options={"depth": depth}).eval()
-    assert model.depth == depth
-    with torch.inference_mode():
-        assert model(torch.zeros(1, 1, 160, 200)).x_hat.shape == (1, 1, 160, 200)
+@pytest.mark.parametrize("options", [{"stem": 3}, {"stem": 4, "depth": 1}])
+def test_a_stem_that_the_picture_does_not_have_is_refused(options: dict[str, int]) -> None:
+    with pytest.raises(ConfigurationError, match=r"stem is \d with"):
+        build_model("conv", (28, 20, 1), options=options)
 
 
 @pytest.mark.parametrize("depth", [-1, 0, 6])

@@ -4,8 +4,7 @@ Strided convolutions halve the picture until its longer side is at most 8, a lin
 the code, and sub-pixel convolutions (Shi et al., "Real-time single image and video
 super-resolution using an efficient sub-pixel convolutional neural network", CVPR 2016) double it
 back. Batch normalisation (Ioffe and Szegedy, 2015) and leaky rectifiers keep units from dying, the
-quiet failure of plain networks. Pictures with a side above 128 pixels are divided by 4 at once, and
-multiplied by 4 at once, since the levels between cost more than all others together.
+quiet failure of plain networks.
 
 A code far smaller than the picture is what makes the error mean something: a network that can
 copy its input rebuilds the foreign as well as the familiar.
@@ -13,10 +12,8 @@ copy its input rebuilds the foreign as well as the familiar.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from itertools import pairwise
 from math import log2, prod, sqrt
-from typing import Any
 
 from torch import Tensor, nn
 
@@ -26,7 +23,7 @@ from residua.models.layers import sub_pixel, to_grid, to_rows
 
 _SMALLEST_GRID = 8
 _LEAST_CODE, _MAX_CODE = 16, 128
-_SMALL_SIDE, _MIDDLE_SIDE = 64, 128
+_SMALL_SIDE = 64
 _MOST_CHANNELS = 128
 
 
@@ -72,7 +69,11 @@ class ConvAutoencoder(GridAutoencoder):
         a side is above 64 pixels, since the first levels cost most there.
     depth : int or None, default=None
         Levels of halving, from 1 to as many as leave one pixel of the longer side. None: until
-        the longer side is at most 8. Division by 4 counts as two.
+        the longer side is at most 8.
+    stem : {2, 4}, default=2
+        By what the first convolution divides the sides, and the last one multiplies them. 4 counts
+        as two levels of the depth; large pictures are scored three times as fast, and rebuilt
+        somewhat less finely.
     """
 
     def __init__(
@@ -85,17 +86,18 @@ class ConvAutoencoder(GridAutoencoder):
         loss: Loss = "mse",
         first_channels: int | None = None,
         depth: int | None = None,
+        stem: int = 2,
     ) -> None:
         latent_dim = latent_dim or default_latent_dim(channels, height, width)
         super().__init__(channels, height, width, latent_dim, loss=loss)
         levels = halvings(height, width, depth)
+        if stem not in (2, 4) or stem // 2 >= len(levels):
+            raise ConfigurationError(
+                f"stem is {stem} with {len(levels) - 1} levels of halving; it must be 2, or 4 with "
+                f"at least 2 levels"
+            )
         self.first_channels = first_channels or (32 if max(height, width) <= _SMALL_SIDE else 16)
         self.depth = len(levels) - 1
-        self._lay(levels, stem=4 if max(height, width) > _MIDDLE_SIDE and self.depth > 1 else 2)
-        self.register_load_state_dict_pre_hook(_lay_as_saved)  # type: ignore[no-untyped-call]
-
-    def _lay(self, levels: list[tuple[int, int]], stem: int) -> None:
-        """Set the layers; the first and the last divide and multiply sides by ``stem``, 2 or 4."""
         sizes = [levels[0], *levels[stem // 2 :]]  # of each level, the picture's own first
         widths = [min(self.first_channels << i, _MOST_CHANNELS) for i in range(len(sizes) - 1)]
         self.stem, self.grid = stem, (widths[-1], *sizes[-1])
@@ -165,15 +167,6 @@ def halvings(height: int, width: int, depth: int | None) -> list[tuple[int, int]
         h, w = sizes[-1]
         sizes.append(((h + 1) // 2, (w + 1) // 2))
     return sizes
-
-
-def _lay_as_saved(
-    model: ConvAutoencoder, state: Mapping[str, Tensor], prefix: str, *_: Any
-) -> None:
-    """Take weights that were saved before large pictures were divided by 4 at once."""
-    first = state.get(f"{prefix}encoder.0.weight")
-    if first is not None and first.shape[-1] == 3 and model.stem == 4:
-        model._lay(halvings(model.height, model.width, model.depth), stem=2)
 
 
 def _conv(c_in: int, c_out: int, *, stride: int = 1) -> nn.Conv2d:

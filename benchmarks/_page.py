@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -75,7 +76,7 @@ def publish(name: str, tables: Sequence[Table], goals: Sequence[Goal] = (), *, p
         return
     RESULTS.mkdir(parents=True, exist_ok=True)
     result = {
-        "command": " ".join(["scripts/bench", name, *sys.argv[1:]]),
+        "command": " ".join(["scripts/bench", name, *map(_public, sys.argv[1:])]),
         "machine": machine(),
         "measured": f"{datetime.now(UTC):%Y-%m-%d}",
         "tables": [asdict(table) for table in tables],
@@ -120,6 +121,11 @@ def between_marks(text: str, name: str, content: str) -> str:
 def _goals_table(goals: Iterable[Goal]) -> str:
     rows = [[goal.what, goal.wanted, goal.measured, _mark(goal.met)] for goal in goals]
     return markdown(["what", "goal", "measured", ""], rows)
+
+
+def _public(argument: str) -> str:
+    """Return an argument as it may stand in a page: of a path, its last part."""
+    return Path(argument).name if os.sep in argument else argument
 
 
 def _mark(met: bool) -> str:

@@ -114,6 +114,7 @@ def in_new_process(pictures: Path, side: int, batch: int) -> Measured:
 def measured(pictures: Path, side: int, batch: int) -> Measured:
     from residua import AutoencoderDetector, BundleScorer
     from residua.errors import ResiduaWarning
+    from residua.scoring.verdicts import batch_size_for
 
     warnings.simplefilter("ignore", ResiduaWarning)
     small = np.random.default_rng(0).integers(0, 256, (64, SMALL_SIDE, SMALL_SIDE), np.uint8)
@@ -126,7 +127,8 @@ def measured(pictures: Path, side: int, batch: int) -> Measured:
     fit, peak = time.perf_counter() - started, peak_of_this_process()
     scorer = BundleScorer(detector.save(pictures.with_suffix(".residua")), engine="onnxruntime")
     spec = scorer.manifest.input
-    list(scorer.verdicts(np.zeros((1, spec.height, spec.width, spec.channels), np.uint8)))
+    few = min(2 * batch_size_for(spec), 64)  # enough that all threads compute
+    list(scorer.verdicts(np.zeros((few, *spec.shape), np.uint8)))
     started = time.perf_counter()
     count = sum(1 for _ in scorer.verdicts(pictures))
     return Measured(count, side, fit, time.perf_counter() - started, peak)

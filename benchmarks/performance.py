@@ -9,11 +9,12 @@ Nothing else should run meanwhile.
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
 from pathlib import Path
 
-from _page import PAGE, RESULTS, parser, write_page
+from _page import PAGE, RESULTS, write_page
 
 HERE = Path(__file__).parent
 NAMES = (
@@ -35,7 +36,7 @@ NAMES = (
 
 
 def main() -> None:
-    made = parser(__doc__)
+    made = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     made.add_argument("--again", action="store_true", help="measure what has a result, too")
     options = made.parse_args()
     failed = []

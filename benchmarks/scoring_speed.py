@@ -3,10 +3,12 @@
     scripts/bench scoring_speed [--images 20000] [--repeats 3]
 
 Both sides start from an array in memory. Keras gets float32 pictures, scaled beforehand, and gives
-reconstructions; it is timed in batches of 32, its default, and of 128 and 512, and the fastest of
-these is the one to beat. Residua gets uint8 and gives scores: scaling, network, error map and score
-are in its time, so are the reconstructions, which it also computes. `BundleScorer.anomaly_scores`
-is timed whole, and besides it the fitted detector's, which computes with torch.
+reconstructions; it is timed in batches of 32, its default, and of 128 and 512, in float32 as it
+comes and in its mixed precision. The goal is set against the fastest in float32; the last column
+stands beside the fastest of all. Residua gets uint8 and gives scores: scaling, network, error map
+and score are in its time, so are the reconstructions, which it also computes.
+`BundleScorer.anomaly_scores` is timed whole, and besides it the fitted detector's, which computes
+with torch.
 
 float32 is what Residua scores in unless it is told otherwise; scores in bf16 are used only where
 they are within 0.1 % of those of float32, on these very pictures.
@@ -14,10 +16,11 @@ they are within 0.1 % of those of float32, on these very pictures.
 
 from __future__ import annotations
 
+import statistics
 import tempfile
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -59,36 +62,45 @@ def main() -> None:
         ours = residua_sides(images, Path(models))
         seconds = alternate({**sides, **ours}, options.repeats)
     speeds = {side: [len(images) / s for s in times] for side, times in seconds.items()}
-    plain = [side for side in sides if "float32" in side]
-    best = max(plain, key=lambda side: sorted(speeds[side])[len(speeds[side]) // 2])
-    ratios = {side: paired_ratio(speed, speeds[best]) for side, speed in speeds.items()}
+
+    def fastest(among: Iterable[str]) -> str:
+        return max(among, key=lambda side: statistics.median(speeds[side]))
+
+    plain, any_keras = fastest(side for side in sides if "float32" in side), fastest(sides)
     rows = [
-        [side, median_of(speed), median_of(ratios[side], ".2f")] for side, speed in speeds.items()
+        [
+            side,
+            median_of(speed),
+            *(median_of(paired_ratio(speed, speeds[one]), ".2f") for one in (plain, any_keras)),
+        ]
+        for side, speed in speeds.items()
     ]
-    fastest = {
-        precision: max((s for s in ours if precision in s), key=lambda s: sorted(ratios[s])[1])
-        for precision in ("float32", "bf16")
-    }
     publish(
         NAME,
         [
             Table(
                 f"scoring {len(images):,} pictures of 28 × 28 in memory, `seed-mnist`; "
                 f"median of {options.repeats} alternating runs (least to greatest)",
-                ["", "images/s", f"speed, {best} = 1"],
+                ["", "images/s", f"speed, {plain} = 1", f"speed, {any_keras} = 1"],
                 rows,
             )
         ],
         [
-            Goal(
-                f"score in memory, report A's network, against Keras `predict`: {precision}",
-                f"≥ {WANTED} ×",
-                f"{median_of(ratios[side], '.2f')} × ({side})",
-                sorted(ratios[side])[len(ratios[side]) // 2] >= WANTED,
-            )
-            for precision, side in fastest.items()
+            goal(precision, fastest(found), speeds, plain)
+            for precision in ("float32", "bf16")
+            if (found := [side for side in ours if precision in side])
         ],
         page=options.page,
+    )
+
+
+def goal(precision: str, side: str, speeds: Mapping[str, Sequence[float]], keras: str) -> Goal:
+    ratio = paired_ratio(speeds[side], speeds[keras])
+    return Goal(
+        f"score in memory, report A's network, against Keras `predict` as it comes: {precision}",
+        f"≥ {WANTED} ×",
+        f"{median_of(ratio, '.2f')} × ({side})",
+        statistics.median(ratio) >= WANTED,
     )
 
 

@@ -1,12 +1,12 @@
 """Time to start: the help of the command line, and scoring one picture in a new process.
 
-    scripts/bench start_time [--repeats 10] [--page]
+    scripts/bench start_time [--repeats 10] [--drop-caches]
 
 Every run is a new process, timed from outside, and the commands take turns. Their files are in the
-system's page cache, as on a machine that runs the command often. Where that cache may be dropped
-(as root, on Linux), a second table says what the first call after a restart takes: it is dropped
-before each run. The models are fitted for one epoch on a few generated pictures: what they find is
-of no matter here.
+system's page cache, as on a machine that runs the command often. With `--drop-caches` (as root, on
+Linux) a second table says what the first call after a restart takes: that cache, the whole
+machine's, is dropped before each run. The models are fitted for one epoch on a few generated
+pictures: what they find is of no matter here.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ DROPPED_REPEATS = 3
 def main() -> None:
     options_of = parser(__doc__)
     options_of.add_argument("--repeats", type=int, default=10)
+    options_of.add_argument("--drop-caches", action="store_true")
     options = options_of.parse_args()
     with tempfile.TemporaryDirectory() as name:
         scoring = scoring_commands(Path(name))
@@ -49,7 +50,7 @@ def main() -> None:
             side()
         times = alternate(sides, options.repeats)
         tables = [table(f"Start of the command, {options.repeats} alternating runs", times)]
-        if may_drop_caches():
+        if options.drop_caches:
             dropped = {what: partial(seconds_after_drop, scoring[what]) for what in scoring}
             title = f"The same with the page cache dropped before each of {DROPPED_REPEATS} runs"
             tables.append(table(title, alternate(dropped, DROPPED_REPEATS)))
@@ -110,10 +111,6 @@ def seconds_after_drop(command: list[object]) -> float:
     os.sync()
     DROP_CACHES.write_text("3\n")
     return seconds_of(command)
-
-
-def may_drop_caches() -> bool:
-    return os.access(DROP_CACHES, os.W_OK)
 
 
 def imported_by_help() -> list[str]:

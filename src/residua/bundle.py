@@ -183,7 +183,12 @@ class Bundle(BaseModel):
         BundleAltered
             It is no longer the file that was verified when the bundle was opened.
         """
-        content = self.graph.read_bytes()
+        try:
+            content = self.graph.read_bytes()
+        except OSError as error:
+            raise BundleAltered(
+                f"{self.graph} cannot be read any more: {error.strerror}"
+            ) from error
         if hashlib.sha256(content).hexdigest() != self.graph_sha256:
             raise BundleAltered(
                 f"{self.graph} was altered while it was in use; copy the bundle again"

@@ -23,6 +23,7 @@ from residua.card import card
 from residua.catalogue import DEFAULT_MODEL
 from residua.errors import BadArray
 from residua.fitting import FitOutcome, fit_network, manifest_of
+from residua.graph import in_full_float32
 from residua.images.resolve import resolve_source
 from residua.images.source import ArraySource, Batch, ImageSource
 from residua.saving import load_graph, save_model
@@ -37,8 +38,6 @@ from residua.scoring.verdicts import (
 )
 from residua.settings import FitSettings
 from residua.training.fit import accelerator_of
-
-_TIMES_ON_CARD = 8
 
 
 class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # untyped bases
@@ -330,14 +329,26 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  #
         """Yield one `Verdict` a picture, in order; unreadable ones carry their error."""
         source = self._source(X, reset=False)
         maker = VerdictMaker(source, self.threshold_, self.calibration_scores_)
-        for batch, scored in self._scored(source):
+        for batch, scored in self.batches(source):
             yield from maker.of(batch, scored)
+
+    def batches(
+        self, source: ImageSource, *, workers: int | None = None
+    ) -> Iterator[tuple[Batch, ScoredBatch | None]]:
+        """Score a source batch by batch; None stands where no picture of a batch is readable.
+
+        ``workers`` threads decode; None: one for each core.
+        """
+        on_card = next(self.graph_.parameters()).is_cuda
+        size = batch_size_for(self.input_spec_, on_card=on_card)
+        return scored_batches(
+            source, self.input_spec_, self.score_batch, workers=workers, size=size
+        )
 
     def score_batch(self, images: NDArray[np.uint8]) -> ScoredBatch:
         """Score pictures (B, H, W, C), uint8, of the model's own input size."""
         device = next(self.graph_.parameters()).device
-        # cuDNN's TF32 has 10 bits: the threshold was fitted on scores in float32.
-        with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
+        with torch.inference_mode(), in_full_float32(device):
             results = self.graph_(torch.from_numpy(np.ascontiguousarray(images)).to(device))
         return ScoredBatch(*(result.cpu().numpy() for result in results))
 
@@ -408,14 +419,8 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  #
             del self.n_features_in_
         return resolve_source(X, prefer="train" if reset else "test")
 
-    def _scored(self, source: ImageSource) -> Iterator[tuple[Batch, ScoredBatch | None]]:
-        # A card has its own memory, and is idle with batches that suit a processor's caches.
-        on_card = next(self.graph_.parameters()).is_cuda
-        size = _TIMES_ON_CARD * batch_size_for(self.input_spec_) if on_card else None
-        return scored_batches(source, self.input_spec_, self.score_batch, size=size)
-
     def _scored_strictly(self, X: Any) -> Iterator[ScoredBatch]:
-        for batch, scored in self._scored(self._source(X, reset=False)):
+        for batch, scored in self.batches(self._source(X, reset=False)):
             if batch.failures:
                 raise batch.failures[0].error
             assert scored is not None

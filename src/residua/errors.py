@@ -36,7 +36,7 @@
     │   ├── BundleAltered                  a file's checksum differs
     │   ├── BundleTooNew                   written by a later schema
     │   └── NetworkNotInstalled            its model is of a package that is not there
-    ├── EngineFailed                       ONNX Runtime could not compute a batch
+    ├── EngineFailed                       no engine computes a batch, or none can be measured
     ├── OutputError                        a result that could not be written
     └── MissingExtra (ImportError)         an optional dependency; names the extra to install
 
@@ -220,7 +220,7 @@ class NetworkNotInstalled(BundleError):
 
 
 class EngineFailed(ResiduaError):
-    """ONNX Runtime could not compute a batch; there is no engine left to take its place."""
+    """ONNX Runtime could not compute a batch, or the engines could not be measured."""
 
 
 class OutputError(ResiduaError):

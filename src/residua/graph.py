@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import io
+import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +17,8 @@ from residua.scoring.verdicts import ScoredBatch
 from residua.settings import FitSettings
 
 OPSET = 17
+
+_CARD = threading.Lock()
 
 
 class ScoringGraph(nn.Module):
@@ -93,6 +98,29 @@ def write_onnx(
             dynamic_axes={name: {0: "batch"} for name in (*inputs, *outputs)},
         )
     return buffer.getvalue()
+
+
+@contextmanager
+def in_full_float32(device: torch.device) -> Iterator[None]:
+    """Keep a card from computing convolutions in TF32, which has 10 bits, meanwhile.
+
+    Thresholds are fitted on scores in float32. The switch is the process's, so one thread at a
+    time has it.
+    """
+    if device.type != "cuda":
+        yield
+        return
+    cudnn = torch.backends.cudnn
+    with (
+        _CARD,
+        cudnn.flags(
+            enabled=cudnn.enabled,
+            benchmark=cudnn.benchmark,
+            deterministic=cudnn.deterministic,
+            allow_tf32=False,
+        ),
+    ):
+        yield
 
 
 def score_of(settings: FitSettings, model: Autoencoder) -> PictureScore:

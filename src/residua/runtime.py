@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -19,7 +21,6 @@ from residua.engines.opening import open_default, open_engine
 from residua.engines.registry import AUTO, DEFAULT, require_engine
 from residua.errors import EngineFailed, EngineReplaced
 from residua.images.parallel import usable_processors
-from residua.images.preprocess import InputSpec
 from residua.images.resolve import resolve_source
 from residua.images.source import Batch, ImageSource
 from residua.scoring.verdicts import (
@@ -34,6 +35,8 @@ WORTH_MEASURING = 60.0
 """Seconds that ONNX Runtime would take for a source from which on other engines are tried first."""
 # Fewer are not even timed.
 _MANY = 1_000
+# Pictures on which engines are compared.
+_PROBE_PIXELS, _MOST_IN_PROBE = 1 << 21, 64
 
 Probe = Callable[[], NDArray[np.uint8]]
 
@@ -50,11 +53,12 @@ class BundleScorer:
     engine : {"auto", "onnxruntime", "openvino", "torch"}, default="auto"
         What computes. auto: the one that was measured to be the fastest for this model on this
         machine, or ONNX Runtime where none was; a source that would keep it busy for a minute is
-        worth measuring first. An engine that is missing, fails or gives other scores is replaced
-        by ONNX Runtime, with a warning.
+        worth measuring first. An engine that is missing, fails or, on the first pictures, gives
+        other scores is replaced by ONNX Runtime, with a warning.
     precision : {"float32", "bf16"}, default="float32"
-        The lowest arithmetic that may be used. Scores of bf16 are within 1e-3 of those of float32,
-        or are not used; see `residua.engines.base.deviation`.
+        The lowest arithmetic that may be used. bf16 is used where the scores of the first pictures
+        are within 1e-3 of those of float32; see `residua.engines.base.deviation`. With "auto" the
+        engines are then measured at first use.
 
     Attributes
     ----------
@@ -87,8 +91,11 @@ class BundleScorer:
         self._bundle: Bundle = open_bundle(path)
         self._threads = threads or usable_processors()
         self._wanted, self._precision = engine, precision
-        self._engines: dict[int, Engine] = {}
+        self._lock = threading.Lock()
+        self._engines: dict[tuple[str, Precision, int], Engine] = {}
         self._latest: Engine | None = None
+        self._choice: Choice | None = None
+        self._failed = False
 
     @property
     def manifest(self) -> Manifest:
@@ -149,9 +156,16 @@ class BundleScorer:
         Where there are more pictures than make a batch, each thread scores batches of its own.
         """
         spec = self.manifest.input
-        at_once = self._threads if len(source) > batch_size_for(spec) else 1
-        engine = self._engine(at_once, lambda: self._probe(source, spec), len(source))
-        return scored_batches(source, spec, engine, workers=self._threads, at_once=at_once)
+        at_once = self._threads if len(source) > self._size else 1
+        engine = self._engine(at_once, cache(lambda: self._probe(source)), len(source))
+        return scored_batches(
+            source,
+            spec,
+            engine,
+            workers=self._threads,
+            at_once=at_once,
+            size=batch_size_for(spec, on_card=engine.on_card),
+        )
 
     def verdicts(self, data: Any) -> Iterator[Verdict]:
         """Score a folder, files, arrays or a data set, one verdict a picture, in order.
@@ -178,73 +192,81 @@ class BundleScorer:
             Nothing could be measured.
         """
         source = None if data is None else resolve_source(data, prefer="test")
-        probe = self._probe(source, self.manifest.input)
-        self._engines.clear()
-        return self._measured(probe)
+        with self._lock:
+            return self._measured(self._probe(source))
 
-    def _probe(self, source: ImageSource | None, spec: InputSpec) -> NDArray[np.uint8]:
-        """Return a batch of the source's first pictures; noise where none can be read."""
-        size = batch_size_for(spec)
+    @property
+    def _size(self) -> int:
+        return batch_size_for(self.manifest.input)
+
+    def _probe(self, source: ImageSource | None) -> NDArray[np.uint8]:
+        """Return some of the source's first pictures; noise where none can be read."""
+        spec = self.manifest.input
+        count = int(np.clip(_PROBE_PIXELS // (spec.height * spec.width), 2, _MOST_IN_PROBE))
         if source is not None:
-            first = np.arange(min(len(source), size))
-            for batch in source.batches(spec, size, first, workers=self._threads):
+            first = np.arange(min(len(source), count))
+            for batch in source.batches(spec, count, first, workers=self._threads):
                 if len(batch.images):
                     return batch.images
-        return np.random.default_rng(0).integers(0, 256, (size, *spec.shape), np.uint8)
+        return np.random.default_rng(0).integers(0, 256, (count, *spec.shape), np.uint8)
 
     def _engine(self, at_once: int, probe: Probe, pictures: int | None = None) -> Engine:
         """Return the engine for so many calls at once, opened when it is first wanted.
 
         ``pictures`` is how many there are; None: there is no telling.
         """
-        if at_once not in self._engines:
-            load = Load(self._threads, at_once)
-            wanted = (
-                self._fastest(load, probe, pictures)
-                if self._wanted == AUTO
-                else (self._wanted, self._precision)
-            )
-            self._engines[at_once] = (
-                open_default(self._bundle, load)
-                if wanted[0] == DEFAULT
-                else open_engine(*wanted, self._bundle, load, probe())
-            )
-        self._latest = self._engines[at_once]
-        return self._latest
+        load = Load(self._threads, at_once)
+        with self._lock:
+            engine = self._opened(*self._chosen(load, probe, pictures), load, probe)
+            self._latest = engine
+        return engine
 
-    def _fastest(self, load: Load, probe: Probe, pictures: int | None) -> tuple[str, Precision]:
+    def _opened(self, name: str, precision: Precision, load: Load, probe: Probe) -> Engine:
+        key = (name, precision, load.at_once)
+        if key not in self._engines:
+            self._engines[key] = (
+                open_default(self._bundle, load)
+                if name == DEFAULT
+                else open_engine(name, precision, self._bundle, load, probe())
+            )
+        return self._engines[key]
+
+    def _chosen(self, load: Load, probe: Probe, pictures: int | None) -> tuple[str, Precision]:
+        if self._wanted != AUTO:
+            return self._wanted, self._precision
         if len(list(candidates(self._precision))) == 1:
             return DEFAULT, "float32"
-        choice = remembered(self._bundle, self._threads, self._precision)
-        if choice is None and pictures is not None and self._takes_long(load, probe, pictures):
-            choice = self._tried(probe())
-        if choice is None:
+        if self._choice is None:
+            self._choice = remembered(self._bundle, self._threads, self._precision)
+        if self._choice is None and not self._failed and self._worth(load, probe, pictures):
+            try:
+                self._measured(probe())
+            except EngineFailed as error:
+                self._failed = True
+                warnings.warn(f"{error}; ONNX Runtime computes", EngineReplaced, stacklevel=2)
+        if self._choice is None:
             return DEFAULT, "float32"
-        best = choice.best_for(pictures)
+        best = self._choice.best_for(pictures)
         return best.engine, best.precision
 
-    def _tried(self, probe: NDArray[np.uint8]) -> Choice | None:
-        """Return what was measured, or say why nothing was."""
-        try:
-            return self._measured(probe)
-        except EngineFailed as error:
-            warnings.warn(f"{error}; ONNX Runtime computes", EngineReplaced, stacklevel=2)
-            return None
-
-    def _measured(self, probe: NDArray[np.uint8]) -> Choice:
-        choice = measure_apart(self._bundle, probe, self._threads, self._precision)
-        remember(choice, self._bundle)
-        return choice
-
-    def _takes_long(self, load: Load, probe: Probe, pictures: int) -> bool:
-        if pictures < _MANY:
+    def _worth(self, load: Load, probe: Probe, pictures: int | None) -> bool:
+        """Say whether measuring is worth its time; where bf16 is asked for, it always is."""
+        if self._precision != "float32":
+            return True
+        if pictures is None or pictures < _MANY:
             return False
-        default, images = open_default(self._bundle, load), probe()
+        default, images = self._opened(DEFAULT, "float32", load, probe), probe()[: self._size]
         default(images)  # the first call of all takes longer
         start = time.perf_counter()
         default(images)
         each = (time.perf_counter() - start) / (len(images) * load.at_once)
         return each * pictures > WORTH_MEASURING
+
+    def _measured(self, probe: NDArray[np.uint8]) -> Choice:
+        choice = measure_apart(self._bundle, probe, self._size, self._threads, self._precision)
+        remember(choice, self._bundle)
+        self._choice = choice
+        return choice
 
 
 def _nothing(shape: tuple[int, int, int]) -> ScoredBatch:

@@ -26,7 +26,8 @@ def whole_file(final: Path) -> Iterator[Path]:
     beside = Path(name)
     try:
         # The mode that a plain open() would have given.
-        os.fchmod(descriptor, 0o666 & ~file_mask())
+        if hasattr(os, "fchmod"):  # Windows has no such modes
+            os.fchmod(descriptor, 0o666 & ~file_mask())
         os.close(descriptor)
         yield beside
         with beside.open("rb") as file:

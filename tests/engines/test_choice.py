@@ -11,9 +11,12 @@ from residua import BundleScorer
 from residua.bundle import Bundle, open_bundle
 from residua.engines import choice as room
 from residua.engines.apart import measure_apart
-from residua.engines.choice import Choice, in_words, measure, remember, remembered
+from residua.engines.choice import Choice, in_words, remember, remembered
+from residua.engines.measuring import measure
 from residua.engines.registry import DEFAULT, ENGINES
+from residua.engines.with_torch import TorchEngine
 from residua.errors import EngineFailed, EngineReplaced
+from residua.scoring.verdicts import ScoredBatch
 
 
 @pytest.fixture
@@ -23,8 +26,8 @@ def opened(bundle: Path) -> Bundle:
 
 @pytest.fixture
 def measured(opened: Bundle, blobs: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch) -> Choice:
-    monkeypatch.setattr(room, "_SECONDS_A_ROUND", 0.01)
-    return measure(opened, blobs[:8, ..., None], 2, "float32")
+    monkeypatch.setattr("residua.engines.measuring._SECONDS_A_ROUND", 0.01)
+    return measure(opened, blobs[:8, ..., None], 8, 2, "float32")
 
 
 def slower(choice: Choice, engine: str) -> Choice:
@@ -47,8 +50,8 @@ def test_every_installed_engine_is_measured_and_the_fastest_stands_first(measure
 def test_in_bf16_each_engine_is_measured_in_all_it_can(
     opened: Bundle, blobs: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(room, "_SECONDS_A_ROUND", 0.01)
-    found = measure(opened, blobs[:8, ..., None], 1, "bf16").measured
+    monkeypatch.setattr("residua.engines.measuring._SECONDS_A_ROUND", 0.01)
+    found = measure(opened, blobs[:8, ..., None], 8, 1, "bf16").measured
     assert {(m.engine, m.precision) for m in found} >= {(DEFAULT, "float32"), ("torch", "bf16")}
 
 
@@ -62,9 +65,31 @@ def test_an_engine_that_fails_is_never_chosen(
     monkeypatch.setitem(
         ENGINES, "torch", type(kind)("torch", kind.title, "train", kind.precisions, fail)
     )
-    monkeypatch.setattr(room, "_SECONDS_A_ROUND", 0.01)
-    last = measure(opened, blobs[:8, ..., None], 1, "float32").measured[-1]
+    monkeypatch.setattr("residua.engines.measuring._SECONDS_A_ROUND", 0.01)
+    last = measure(opened, blobs[:8, ..., None], 8, 1, "float32").measured[-1]
     assert (last.engine, last.failure) == ("torch", "no such instruction")
+
+
+def test_an_engine_that_fails_under_load_is_never_chosen(
+    opened: Bundle, blobs: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Tired(TorchEngine):
+        calls = 0
+
+        def __call__(self, images: NDArray[np.uint8]) -> ScoredBatch:
+            self.calls += 1
+            if self.calls > 1:
+                raise MemoryError("too many at once")
+            return super().__call__(images)
+
+    kind = ENGINES["torch"]
+    monkeypatch.setitem(
+        ENGINES, "torch", type(kind)("torch", kind.title, "train", kind.precisions, Tired)
+    )
+    monkeypatch.setattr("residua.engines.measuring._SECONDS_A_ROUND", 0.01)
+    last = measure(opened, blobs[:8, ..., None], 8, 2, "float32").measured[-1]
+    assert (last.engine, last.failure) == ("torch", "too many at once")
+    assert last.images_per_second is None
 
 
 def test_a_choice_is_remembered_until_something_changes(
@@ -75,7 +100,7 @@ def test_a_choice_is_remembered_until_something_changes(
     assert remembered(opened, 2, "float32") == measured
     assert remembered(opened, 1, "float32") is None
     assert remembered(opened, 2, "bf16") is None
-    monkeypatch.setattr("residua.engines.registry.metadata.version", lambda _: "0.0")
+    monkeypatch.setattr("residua.engines.registry.version", lambda _: "0.0")
     assert remembered(opened, 2, "float32") is None
 
 
@@ -129,12 +154,48 @@ def test_an_engine_that_starts_late_is_not_worth_it_for_few_pictures(
     scorer.anomaly_scores(blobs[:3])
     assert scorer.engine is not None
     assert scorer.engine.name == DEFAULT
+    scorer.score_batch(blobs[:3, ..., None])  # there may be more to come
+    assert scorer.engine.name == "torch"
+
+
+def test_bf16_is_measured_at_first_use(
+    opened: Bundle, blobs: NDArray[np.uint8], measured: Choice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def apart(*arguments: Any) -> Choice:
+        asked.append(arguments[-1])
+        return measured
+
+    monkeypatch.setattr("residua.runtime.measure_apart", apart)
+    BundleScorer(opened.path, threads=2).anomaly_scores(blobs[:3])
+    assert asked == []
+    scorer = BundleScorer(opened.path, threads=2, precision="bf16")
+    scorer.anomaly_scores(blobs[:3])
+    scorer.anomaly_scores(blobs[:3])
+    assert asked == ["bf16"]
+
+
+def test_a_scorer_goes_over_to_what_suits_more_pictures(
+    opened: Bundle, blobs: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch, measured: Choice
+) -> None:
+    last = slower(slower(measured, "openvino"), DEFAULT)
+    monkeypatch.setattr("residua.runtime.measure_apart", lambda *_: last)
+    monkeypatch.setattr("residua.runtime.WORTH_MEASURING", 0.0)
+    scorer = BundleScorer(opened.path, threads=2)
+    scorer.anomaly_scores(blobs[:3])
+    assert scorer.engine is not None
+    assert scorer.engine.name == DEFAULT
+    scorer.anomaly_scores(np.tile(blobs, (8, 1, 1)))
+    assert remembered(opened, 2, "float32") == last
+    scorer.score_batch(blobs[:3, ..., None])
+    assert scorer.engine.name == "torch"
 
 
 def test_only_a_source_that_takes_long_is_worth_measuring(
     opened: Bundle, blobs: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(room, "_SECONDS_A_ROUND", 0.01)
+    monkeypatch.setattr("residua.engines.measuring._SECONDS_A_ROUND", 0.01)
     many = np.tile(blobs, (8, 1, 1))
     BundleScorer(opened.path, threads=2).anomaly_scores(many)
     assert remembered(opened, 2, "float32") is None
@@ -152,13 +213,13 @@ def test_only_a_source_that_takes_long_is_worth_measuring(
 def test_what_is_tried_leaves_nothing_behind(
     opened: Bundle, blobs: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    apart = measure_apart(opened, blobs[:8, ..., None], 2, "float32")
+    apart = measure_apart(opened, blobs[:8, ..., None], 8, 2, "float32")
     assert {m.engine for m in apart.measured} == {
         name for name, kind in ENGINES.items() if kind.installed
     }
     monkeypatch.setattr("residua.engines.apart._PROGRAM", "import os; os.abort()")
     with pytest.raises(EngineFailed, match="ended with code -6"):
-        measure_apart(opened, blobs[:8, ..., None], 2, "float32")
+        measure_apart(opened, blobs[:8, ..., None], 8, 2, "float32")
     monkeypatch.setattr("residua.runtime.WORTH_MEASURING", 0.0)
     scorer = BundleScorer(opened.path, threads=2)
     with pytest.warns(EngineReplaced, match="ONNX Runtime computes"):

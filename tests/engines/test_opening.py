@@ -34,10 +34,13 @@ def probe(blobs: NDArray[np.uint8]) -> NDArray[np.uint8]:
 class Wrapped(Engine):
     """ONNX Runtime's results, changed; or an error from some call on."""
 
-    name, precision = "torch", "float32"
+    name = "torch"
 
-    def __init__(self, bundle: Any, add: float = 0.0, calls: float = np.inf) -> None:
+    def __init__(
+        self, bundle: Any, add: float = 0.0, calls: float = np.inf, precision: Any = "float32"
+    ) -> None:
         self.inner, self.add, self.calls = open_default(bundle, ONE), add, calls
+        self.precision = precision
 
     def __call__(self, images: NDArray[np.uint8]) -> ScoredBatch:
         if self.calls <= 0:
@@ -87,13 +90,35 @@ def test_an_engine_with_other_scores_is_replaced(
     probe: NDArray[np.uint8],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    replace_torch(monkeypatch, lambda b, *_: Wrapped(b, add=add))
+    replace_torch(monkeypatch, lambda b, _, p: Wrapped(b, add=add, precision=p))
     opened = open_bundle(bundle)
-    with pytest.warns(EngineReplaced, match=f"differ by {add:.0e}"[:-4]):
+    with pytest.warns(EngineReplaced, match="does not agree with ONNX Runtime: its scores differ"):
         engine = open_engine("torch", precision, opened, ONE, probe)
     assert engine.name == DEFAULT
-    replace_torch(monkeypatch, lambda b, *_: Wrapped(b, add=add / 10))
+    replace_torch(monkeypatch, lambda b, _, p: Wrapped(b, add=add / 10, precision=p))
     assert open_engine("torch", precision, opened, ONE, probe).name == "torch"
+
+
+@pytest.mark.parametrize("field", ["error_maps", "x_hat", "latent"])
+def test_an_engine_with_other_maps_is_replaced(
+    field: str, bundle: Path, probe: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Shifted(Wrapped):
+        def __call__(self, images: NDArray[np.uint8]) -> ScoredBatch:
+            scored = super().__call__(images)
+            return scored._replace(**{field: getattr(scored, field) * 1.01})
+
+    replace_torch(monkeypatch, lambda b, *_: Shifted(b))
+    with pytest.warns(EngineReplaced, match=f"its {field} are others"):
+        open_engine("torch", "float32", open_bundle(bundle), ONE, probe)
+
+
+def test_pictures_that_no_engine_takes_replace_none(bundle: Path, probe: NDArray[np.uint8]) -> None:
+    opened = open_bundle(bundle)
+    engine = Replaceable(Wrapped(opened), open_default(opened, ONE))
+    with pytest.raises(EngineFailed):
+        engine(probe[:, ::2])
+    assert engine.name == "torch"
 
 
 def test_an_engine_that_fails_later_is_replaced_once(
@@ -149,5 +174,6 @@ def test_deviation_is_relative_to_the_score_or_near_zero_to_the_spread() -> None
     assert deviation(scores, reference, spread=0.5) == pytest.approx(0.1)
     assert deviation(scores, reference, spread=0.05) == pytest.approx(0.2)
     assert deviation(np.array([np.nan, 0]), reference, spread=1.0) == np.inf
+    assert deviation(reference, np.array([np.nan, 0]), spread=1.0) == np.inf
     assert deviation(np.float64(1.0), reference, spread=1.0) == np.inf
     assert deviation(reference, reference, spread=0.0) == 0.0

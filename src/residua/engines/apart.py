@@ -17,32 +17,40 @@ from pydantic import ValidationError
 
 from residua.bundle import Bundle, open_bundle
 from residua.engines.base import Precision
-from residua.engines.choice import Choice, measure
+from residua.engines.choice import Choice
+from residua.engines.measuring import measure
 from residua.errors import EngineFailed
 
 _PROGRAM = "from residua.engines.apart import main; main()"
+# Seconds after which an engine hangs.
+_PATIENCE = 300
 
 
 def measure_apart(
-    bundle: Bundle, probe: NDArray[np.uint8], threads: int, precision: Precision
+    bundle: Bundle, probe: NDArray[np.uint8], batch: int, threads: int, precision: Precision
 ) -> Choice:
-    """Do in a process of its own what `residua.engines.choice.measure` does.
+    """Do in a process of its own what `residua.engines.measuring.measure` does.
 
     Raises
     ------
     EngineFailed
-        The process ended without a result.
+        The process could not be started, or ended without a result.
     """
-    with tempfile.TemporaryDirectory(prefix="residua-engines-") as folder:
-        pictures = Path(folder) / "probe.npy"
-        np.save(pictures, probe)
-        arguments = map(str, (bundle.path, pictures, threads, precision))
-        done = subprocess.run(
-            [sys.executable, "-c", _PROGRAM, *arguments],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+    try:
+        with tempfile.TemporaryDirectory(prefix="residua-engines-") as folder:
+            pictures = Path(folder) / "probe.npy"
+            np.save(pictures, probe)
+            arguments = map(str, (bundle.path, pictures, batch, threads, precision))
+            done = subprocess.run(
+                # -P: what lies in the current folder is nobody's package.
+                [sys.executable, "-P", "-c", _PROGRAM, *arguments],
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=_PATIENCE,
+            )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise EngineFailed(f"the engines could not be measured: {error}") from error
     try:
         return Choice.model_validate_json(done.stdout.strip().rpartition("\n")[2])
     except ValidationError as error:
@@ -55,7 +63,8 @@ def measure_apart(
 
 def main() -> None:
     """Measure what the arguments name, and print the choice as JSON on the last line."""
-    path, pictures, threads, precision = sys.argv[1:]
+    path, pictures, batch, threads, precision = sys.argv[1:]
     lowest: Precision = "bf16" if precision == "bf16" else "float32"
     probe = np.load(pictures, allow_pickle=False)
-    print(measure(open_bundle(path), probe, int(threads), lowest).model_dump_json())
+    choice = measure(open_bundle(path), probe, int(batch), int(threads), lowest)
+    print(choice.model_dump_json())

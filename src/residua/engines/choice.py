@@ -5,27 +5,19 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import os
 import platform
-import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from residua.bundle import Bundle
-from residua.engines.base import TOLERANCE, Engine, Load, Precision
-from residua.engines.opening import compared, open_default, spread_of
+from residua.engines.base import Precision
 from residua.engines.registry import DEFAULT, ENGINES, EngineKind
-from residua.errors import BundleAltered
 from residua.writing import whole_file
-
-_ROUNDS = 3
-_SECONDS_A_ROUND = 0.25
 
 
 class Measurement(BaseModel):
@@ -60,7 +52,7 @@ class Circumstances(BaseModel):
     graph: str
     """SHA-256 of the model's graph."""
     machine: str
-    """Name of the processor, and the system."""
+    """Name of the processor, the system, the computer, and the cards that torch may see."""
     threads: int
     precision: Precision
     """The lowest that is allowed."""
@@ -118,69 +110,6 @@ def candidates(precision: Precision) -> Iterator[tuple[EngineKind, Precision]]:
                 yield kind, "bf16"
 
 
-def measure(bundle: Bundle, probe: NDArray[np.uint8], threads: int, precision: Precision) -> Choice:
-    """Time every engine on the same pictures, in turns, and compare their scores.
-
-    Parameters
-    ----------
-    bundle : Bundle
-    probe : ndarray of shape (B, H, W, C), uint8
-        One batch.
-    threads : int
-        Threads that compute.
-    precision : {"float32", "bf16"}
-        The lowest that is allowed.
-    """
-    load, spread = Load(threads, at_once=threads), spread_of(bundle)
-    # Each start is the first of its package in this process, see `residua.engines.apart`; that of
-    # a second precision is the same.
-    began = time.perf_counter()
-    reference = open_default(bundle, load)
-    starts = {DEFAULT: time.perf_counter() - began}
-    engines: dict[tuple[str, Precision], Engine] = {}
-    measured: list[Measurement] = []
-    for kind, own in candidates(precision):
-        found, started = None, time.perf_counter()
-        try:
-            engine = kind.open(bundle, load, own)
-            opened = time.perf_counter() - started
-            found = compared(engine, reference, probe, spread)
-            failure = None if found <= TOLERANCE[own] else f"its scores differ by {found:.1e}"
-        except BundleAltered:
-            raise
-        except Exception as error:  # of a package that is not ours
-            failure = " ".join(str(error).split())[:300] or type(error).__name__
-        if failure is None:
-            engines[kind.name, own] = engine
-            starts[kind.name] = max(starts.get(kind.name, 0.0), opened)
-        measured.append(
-            Measurement(
-                engine=kind.name,
-                precision=own,
-                images_per_second=None,
-                start_seconds=None,
-                deviation=found if found is None or np.isfinite(found) else None,
-                failure=failure,
-            )
-        )
-    speeds = _speeds(engines, probe, threads)
-    measured = [
-        m.model_copy(
-            update={
-                "images_per_second": speeds.get((m.engine, m.precision)),
-                "start_seconds": starts.get(m.engine) if m.failure is None else None,
-            }
-        )
-        for m in measured
-    ]
-    return Choice(
-        under=_circumstances(bundle, threads, precision),
-        created=datetime.now(UTC),
-        batch=len(probe),
-        measured=sorted(measured, key=lambda m: -(m.images_per_second or 0)),
-    )
-
-
 def remembered(bundle: Bundle, threads: int, precision: Precision) -> Choice | None:
     """Return what was chosen before under the same circumstances; None: nothing was."""
     try:
@@ -189,7 +118,7 @@ def remembered(bundle: Bundle, threads: int, precision: Precision) -> Choice | N
     except (OSError, ValidationError, ValueError):
         return None
     usable = bool(choice.measured) and choice.best.failure is None
-    same = choice.under == _circumstances(bundle, threads, precision)
+    same = choice.under == circumstances(bundle, threads, precision)
     return choice if same and usable else None
 
 
@@ -220,35 +149,8 @@ def _in_float32(bundle: Bundle, threads: int) -> str:
     return f"{default}, until others are measured: residua engines {bundle.path}"
 
 
-def _speeds(
-    engines: dict[tuple[str, Precision], Engine], probe: NDArray[np.uint8], threads: int
-) -> dict[tuple[str, Precision], float]:
-    best = dict.fromkeys(engines, 0.0)
-    with ThreadPoolExecutor(threads) as pool:
-        for _ in range(_ROUNDS):
-            for key, engine in engines.items():
-                best[key] = max(best[key], _speed(engine, probe, threads, pool))
-    return best
-
-
-def _speed(
-    engine: Engine, probe: NDArray[np.uint8], threads: int, pool: ThreadPoolExecutor
-) -> float:
-    """Return pictures a second, computed by so many threads for a while."""
-    start = time.perf_counter()
-
-    def work(_: int) -> int:
-        calls = 0
-        while time.perf_counter() - start < _SECONDS_A_ROUND or not calls:
-            engine(probe)
-            calls += 1
-        return calls
-
-    calls = sum(pool.map(work, range(threads)))
-    return calls * len(probe) / (time.perf_counter() - start)
-
-
-def _circumstances(bundle: Bundle, threads: int, precision: Precision) -> Circumstances:
+def circumstances(bundle: Bundle, threads: int, precision: Precision) -> Circumstances:
+    """Return what a measurement made now would hang on."""
     return Circumstances(
         graph=bundle.graph_sha256,
         machine=_machine(),
@@ -260,14 +162,15 @@ def _circumstances(bundle: Bundle, threads: int, precision: Precision) -> Circum
 
 @cache
 def _machine() -> str:
-    """Return the processor's name and the system's."""
+    """Return what tells this machine from others."""
     name = platform.processor() or platform.machine()
     with contextlib.suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):
                 name = line.partition(":")[2].strip()
                 break
-    return f"{name}, {platform.system()}"
+    cards = os.environ.get("CUDA_VISIBLE_DEVICES", "all")
+    return f"{name}, {platform.system()}, {platform.node()}, cards {cards}"
 
 
 def _path(bundle: Bundle, threads: int, precision: Precision) -> Path:

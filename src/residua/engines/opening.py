@@ -8,10 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from residua.bundle import Bundle
-from residua.engines.base import TOLERANCE, Engine, Load, Precision, deviation
+from residua.engines.base import Comparison, Engine, Load, Precision, compare
 from residua.engines.registry import DEFAULT, ENGINES, EngineKind
 from residua.errors import BundleAltered, EngineReplaced
 from residua.scoring.verdicts import ScoredBatch
+
+_AT_A_TIME = 16
 
 
 def open_default(bundle: Bundle, load: Load) -> Engine:
@@ -50,18 +52,14 @@ def open_engine(
     kind = ENGINES[name]
     try:
         engine = require_installed(kind).open(bundle, load, precision)
-        found = compared(engine, default, probe, spread_of(bundle))
+        fault = compared(engine, default, probe, spread_of(bundle)).fault
     except BundleAltered:
         raise
     except Exception as error:  # of a package that is not ours, on a machine that we do not know
-        _warn(kind, f"cannot be used ({_in_one_line(error)})")
+        _warn(kind, f"cannot be used ({in_one_line(error)})")
         return default
-    if found > TOLERANCE[precision]:
-        _warn(
-            kind,
-            f"in {precision} gives scores that differ by {found:.1e} from those of ONNX Runtime, "
-            f"and {TOLERANCE[precision]:.0e} is allowed",
-        )
+    if fault:
+        _warn(kind, f"in {precision} does not agree with ONNX Runtime: {fault}")
         return default
     return Replaceable(engine, default)
 
@@ -81,9 +79,19 @@ def require_installed(kind: EngineKind) -> EngineKind:
     return kind
 
 
-def compared(engine: Engine, default: Engine, probe: NDArray[np.uint8], spread: float) -> float:
-    """Return how far an engine's scores of the probe are from the default one's."""
-    return deviation(engine(probe).scores, default(probe).scores, spread)
+def compared(
+    engine: Engine, default: Engine, probe: NDArray[np.uint8], spread: float
+) -> Comparison:
+    """Compare an engine's results of pictures (B, H, W, C) with those of the default one.
+
+    Few pictures at a time are scored, since that is how they are going to be.
+    """
+    found = [
+        compare(engine(images), default(images), engine.precision, spread)
+        for images in (probe[at : at + _AT_A_TIME] for at in range(0, len(probe), _AT_A_TIME))
+    ]
+    fault = next((one.fault for one in found if one.fault), "")
+    return Comparison(max(one.deviation for one in found), fault)
 
 
 def spread_of(bundle: Bundle) -> float:
@@ -103,6 +111,11 @@ class Replaceable(Engine):
         return self._engine.name
 
     @property
+    def on_card(self) -> bool:  # type: ignore[override]
+        """Whether a card computes now."""
+        return self._engine.on_card
+
+    @property
     def precision(self) -> Precision:  # type: ignore[override]
         """Arithmetic of the engine that computes now."""
         return self._engine.precision
@@ -115,10 +128,11 @@ class Replaceable(Engine):
         except Exception as error:
             if engine is self._other:
                 raise
+            scored = self._other(images)  # raises where it is the pictures' fault
             if self._engine is engine:  # no other thread has said it
                 self._engine = self._other
-                _warn(ENGINES[engine.name], f"failed on a batch ({_in_one_line(error)})")
-            return self._other(images)
+                _warn(ENGINES[engine.name], f"failed on a batch ({in_one_line(error)})")
+            return scored
 
 
 def _warn(kind: EngineKind, what: str) -> None:
@@ -129,5 +143,6 @@ def _warn(kind: EngineKind, what: str) -> None:
     )
 
 
-def _in_one_line(error: Exception) -> str:
+def in_one_line(error: Exception) -> str:
+    """Return what an error says, cut to what fits a warning."""
     return " ".join(str(error).split())[:300] or type(error).__name__

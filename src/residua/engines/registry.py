@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from importlib import metadata
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from importlib.util import find_spec
 
 from residua.bundle import Bundle
@@ -35,7 +36,17 @@ class EngineKind:
     @property
     def version(self) -> str:
         """The installed package's version."""
-        return metadata.version(self.name)
+        # The package of a name may come with another distribution, such as onnxruntime-gpu.
+        for distribution in _distributions(self.name):
+            with contextlib.suppress(PackageNotFoundError):
+                return version(distribution)
+        return "of unknown version"
+
+
+def _distributions(package: str) -> Iterator[str]:
+    """Yield the names that a package may be installed under; the second step takes a while."""
+    yield package
+    yield from packages_distributions().get(package, ())
 
 
 def _onnx_runtime(bundle: Bundle, load: Load, _: Precision) -> Engine:

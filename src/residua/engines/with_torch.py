@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from residua.bundle import Bundle
 from residua.engines.base import Engine, Load, Precision
+from residua.graph import in_full_float32
 from residua.saving import load_graph
 from residua.scoring.verdicts import ScoredBatch
 
@@ -25,6 +26,7 @@ class TorchEngine(Engine):
         self.precision = precision
         # Scores hold float64, which other cards do not have.
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.on_card = self.device.type == "cuda"
         self._graph = load_graph(bundle).to(self.device)
         self._threads = load.threads
         self._one_call = threading.Lock()
@@ -37,8 +39,7 @@ class TorchEngine(Engine):
     def _computed(self, images: torch.Tensor) -> ScoredBatch:
         with (
             torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"),
-            # cuDNN's TF32 has 10 bits: the threshold was fitted on scores in float32.
-            torch.backends.cudnn.flags(allow_tf32=False),
+            in_full_float32(self.device),
         ):
             scores, *others = self._graph(images.to(self.device))
         return ScoredBatch(scores.cpu().numpy(), *(one.float().cpu().numpy() for one in others))

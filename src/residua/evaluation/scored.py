@@ -21,7 +21,7 @@ from residua.images.decode import printable
 from residua.images.preprocess import InputSpec, fit_picture
 from residua.images.source import Batch, Failure, ImageSource
 from residua.scoring.thresholds import Threshold
-from residua.scoring.verdicts import ScoredBatch, scored_batches
+from residua.scoring.verdicts import ScoredBatch
 
 
 class Scorer(Protocol):
@@ -164,7 +164,7 @@ def score_source(
     truth : ndarray of bool, shape (len(source),), or None
         Which of the source's pictures are anomalous. None: not known.
     workers : int or None
-        Threads that decode; None: one for each core.
+        Threads that decode and compute; None: one for each core. A `BundleScorer` has its own.
 
     Raises
     ------
@@ -257,7 +257,9 @@ class _Detector:
 
     def batches(self, source: ImageSource) -> Iterator[tuple[Batch, ScoredBatch | None]]:
         """Score a source batch by batch; None stands where no picture of a batch is readable."""
-        return scored_batches(source, self.manifest.input, self.score_batch, workers=self._threads)
+        found: Iterator[tuple[Batch, ScoredBatch | None]]
+        found = self._detector.batches(source, workers=self._threads)
+        return found
 
 
 def _add_masked(

@@ -50,7 +50,7 @@ def map_in_order(
 
     pending: deque[Future[list[R]]] = deque()
     rest = iter(items)
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="residua-decode")
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="residua")
     try:
         while batch := list(islice(rest, run)):
             pending.append(pool.submit(work, batch))

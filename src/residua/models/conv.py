@@ -139,7 +139,9 @@ class SubPixelUp(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Turn (B, c_in, h, w) into (B, c_out, height, width)."""
         finer = sub_pixel(self.conv, x, self.factor)
-        return finer[:, :, : self.height, : self.width]
+        if self.height % self.factor or self.width % self.factor:
+            finer = finer[:, :, : self.height, : self.width]
+        return finer
 
 
 def default_latent_dim(channels: int, height: int, width: int) -> int:

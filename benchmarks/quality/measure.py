@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,8 +18,9 @@ from quality.protocols import Pictures
 from quality.singles import no_singles
 from residua.errors import ResiduaWarning, TooFewImages
 from residua.evaluation.scored import Scorer, score_source, scorer_of
+from residua.images.source import Batch, ImageSource
 from residua.scoring.thresholds import build_rule
-from residua.scoring.verdicts import ScoredBatch
+from residua.scoring.verdicts import ScoredBatch, scored_batches
 
 LIMITS = ("conformal(0.01)", "conformal(0.05)")
 AHEAD = "ahead"
@@ -148,6 +149,10 @@ class _Timed:
         scored = self._scorer.score_batch(images)
         self.seconds += time.perf_counter() - started
         return scored
+
+    def batches(self, source: ImageSource) -> Iterator[tuple[Batch, ScoredBatch | None]]:
+        """Score a source batch by batch."""
+        return scored_batches(source, self.manifest.input, self.score_batch)
 
 
 def _ranked(

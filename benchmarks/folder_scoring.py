@@ -5,8 +5,9 @@
 The bare side opens each file, turns it to RGB, resizes it to the model's size by the bilinear
 filter and makes an array of it, in as many threads as there are cores: what any program must do
 that looks at these pictures. It is timed also with Pillow's draft mode, which Residua uses; the
-faster of the two is the one to beat. Residua scores the same files with its default network:
-reading, network, score, verdict, a row of CSV.
+faster of the two is the one to beat. Residua scores the same files: reading, network, score,
+verdict, a row of CSV. The goal is judged on its default network and score; beside them stand a
+network with a cheaper first and last layer, and a score that bears bf16.
 
 What the network alone costs is measured beside it, on decoded pictures: where it is the greater
 part, no reading can be fast enough. The last column says which share of the possible is reached,
@@ -26,6 +27,7 @@ import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -37,7 +39,20 @@ NAME = "folder_scoring"
 WANTED = 0.8
 BARE, DRAFT = "Pillow: open, convert, resize", "the same with draft mode"
 ALONE = ", network alone"
-ENGINES = (("onnxruntime", "float32"), ("openvino", "float32"), ("openvino", "bf16"))
+DEFAULT = "default network and score"
+MODELS: dict[str, dict[str, Any]] = {
+    DEFAULT: {},
+    "`stem=4`, default score": {"model_options": {"stem": 4}},
+    "default network, plain error": {"scoring": "error"},
+    "`stem=4`, plain error": {"model_options": {"stem": 4}, "scoring": "error"},
+}
+CASES = (
+    (DEFAULT, "onnxruntime", "float32"),
+    (DEFAULT, "openvino", "float32"),
+    ("`stem=4`, default score", "onnxruntime", "float32"),
+    ("default network, plain error", "openvino", "bf16"),
+    ("`stem=4`, plain error", "openvino", "bf16"),
+)
 
 
 def main() -> None:
@@ -54,15 +69,18 @@ def main() -> None:
     chosen = np.linspace(0, len(source) - 1, options.files).astype(int)
     files = [os.fspath(source.paths[i]) for i in chosen]
     with tempfile.TemporaryDirectory() as name:
-        bundle = fitted(files, options.size, Path(name))
+        bundles = {
+            what: fitted(files, options.size, Path(name) / f"{number}.residua", settings)
+            for number, (what, settings) in enumerate(MODELS.items())
+        }
         scorers = {}
-        for engine, precision in ENGINES:
-            scorer = BundleScorer(bundle, engine=engine, precision=precision)
+        for what, engine, precision in CASES:
+            scorer = BundleScorer(bundles[what], engine=engine, precision=precision)
             score(scorer, files[:64])
             assert scorer.engine is not None
             # One that was replaced is not shown under its name.
             if (scorer.engine.name, scorer.engine.precision) == (engine, precision):
-                scorers[f"Residua, {engine}, {precision}"] = scorer
+                scorers[f"Residua, {what}, {engine}, {precision}"] = scorer
         decoded = np.stack([bare(file, options.size, draft=False) for file in files])
         sides: dict[str, Callable[[], float]] = {
             BARE: lambda: decode(files, options.size, draft=False),
@@ -90,7 +108,8 @@ def main() -> None:
         else:
             row += ["–", "–"]
         rows.append(row)
-    best = min(scorers, key=lambda side: statistics.median(seconds[side]))
+    judged = [side for side in scorers if DEFAULT in side]
+    best = min(judged, key=lambda side: statistics.median(seconds[side]))
     ratio = paired_ratio(seconds[base], seconds[best])
     publish(
         NAME,
@@ -121,16 +140,21 @@ def main() -> None:
     )
 
 
-def fitted(files: list[str], size: int, folder: Path) -> Path:
+def fitted(files: list[str], size: int, path: Path, settings: dict[str, Any]) -> Path:
     from residua import AutoencoderDetector
     from residua.errors import ResiduaWarning
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResiduaWarning)
         detector = AutoencoderDetector(
-            image_size=size, channels=3, epochs=1, on_failed_fit="warn", batch_size=8
+            image_size=size,
+            channels=3,
+            epochs=1,
+            on_failed_fit="warn",
+            batch_size=8,
+            **settings,
         )
-        return detector.fit(files[:160]).save(folder / "colour.residua")
+        return detector.fit(files[:160]).save(path)
 
 
 def bare(file: str, size: int, *, draft: bool) -> np.ndarray:

@@ -19,6 +19,7 @@ from residua.images.splits import HeldOut, holdout
 from residua.material import Material, material_of
 from residua.models import Autoencoder
 from residua.normality import calibrate, fitted_score, warn_if_confounded
+from residua.scoring.score import PictureScore
 
 DATA = os.environ.get("RESIDUA_DATA")
 
@@ -175,3 +176,18 @@ def test_the_trap_of_cross_entropy_on_clothes_is_seen() -> None:
         clothes, model="seed-mnist", loss="bce", error_map="bce", scoring="error", epochs=2
     )
     assert "--score '" in said
+
+
+def test_a_score_that_learns_nothing_is_shown_no_pictures(
+    blobs: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fit(self: PictureScore, *_: object) -> None:
+        raise AssertionError(f"{self.name} was shown pictures")
+
+    monkeypatch.setattr(PictureScore, "fit", fit)
+    settings = {"epochs": 1, "on_failed_fit": "warn"}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        AutoencoderDetector(scoring="error", **settings).fit(blobs[:40])
+        with pytest.raises(AssertionError, match="relative was shown pictures"):
+            AutoencoderDetector(scoring="relative", **settings).fit(blobs[:40])

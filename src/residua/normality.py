@@ -55,6 +55,8 @@ def fitted_score(
     """
     settings = material.settings
     score = material.score(model).eval()
+    if not score.learns:
+        return score
 
     def observe(rows: NDArray[np.int64]) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         for start in range(0, len(rows), _BATCH):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from residua.scoring.verdicts import ScoredBatch
 
 
 class TorchEngine(Engine):
-    """The network itself with its saved weights, one call after the other."""
+    """The network itself with its saved weights; on a card one call after the other."""
 
     name = "torch"
 
@@ -28,12 +28,14 @@ class TorchEngine(Engine):
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.on_card = self.device.type == "cuda"
         self._graph = load_graph(bundle).to(self.device)
-        self._threads = load.threads
-        self._one_call = threading.Lock()
+        self._threads = max(1, load.threads // load.at_once)
+        self._turn: AbstractContextManager[object] = (
+            threading.Lock() if self.on_card else nullcontext()
+        )
 
     def __call__(self, images: NDArray[np.uint8]) -> ScoredBatch:
         """Score pictures (B, H, W, C); see `Engine`."""
-        with self._one_call, torch.inference_mode(), _threads(self._threads):
+        with self._turn, torch.inference_mode(), _threads(self._threads):
             return self._computed(torch.from_numpy(np.ascontiguousarray(images)))
 
     def _computed(self, images: torch.Tensor) -> ScoredBatch:
@@ -47,7 +49,7 @@ class TorchEngine(Engine):
 
 @contextmanager
 def _threads(wanted: int) -> Iterator[None]:
-    """Have torch compute by so many threads for the length of a ``with``."""
+    """Have torch compute by so many threads for the length of a ``with``, called from this one."""
     before = torch.get_num_threads()
     torch.set_num_threads(wanted)
     try:

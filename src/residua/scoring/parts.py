@@ -72,6 +72,8 @@ class ScorePart(nn.Module, ABC):
 
     needs_code = False
     """Whether it looks at the code; such a part cannot be had of a network without bottleneck."""
+    learns = True
+    """Whether it takes in what is usual of normal pictures."""
     degree = 1
     """How the error grows with contrast; see `residua.scoring.errors.ErrorMap`."""
 
@@ -89,6 +91,8 @@ class ScorePart(nn.Module, ABC):
 
 class RawError(ScorePart):
     """The reduced error map itself."""
+
+    learns = False
 
     def forward(self, seen: Seen) -> Tensor:
         """Return the error (B,)."""

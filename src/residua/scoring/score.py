@@ -84,6 +84,7 @@ class PictureScore(nn.Module):
         self.joins = len(parts) > 1
         self.parts = nn.ModuleList(parts)
         self.needs_code = any(part.needs_code for part in parts)
+        self.learns = any(part.learns for part in parts)
         self.register_buffer("place", torch.zeros(len(parts), dtype=torch.float64))
         self.register_buffer("spread", torch.ones(len(parts), dtype=torch.float64))
 

@@ -37,7 +37,7 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from _page import Goal, Table, parser, publish
+from _page import Table, parser, publish
 from _table import alternate, median_of, paired_ratio
 from residua.errors import ResiduaWarning
 from residua.models import build_model, to_network
@@ -59,12 +59,11 @@ class Case:
     options: dict[str, Any] = field(default_factory=dict)
 
 
-STRIDED = "strided-128"
 CASES = {
     "conv-28": Case("conv", "conv", (28, 28, 1), 128),
     "mnist-28": Case("seed-mnist", "seed-mnist", (28, 28, 1), 128),
     "conv-128": Case("conv", "conv", (128, 128, 3), 32),
-    STRIDED: Case(
+    "strided-128": Case(
         "seed-caltech with batch normalisation: strides, transposed convolutions",
         "seed-caltech",
         (128, 128, 3),
@@ -109,7 +108,7 @@ def main() -> None:
     options = arguments()
     precisions = ["bf16", "float32"] if computes_in_bf16("cpu") else ["float32"]
     machine = limits(precisions)
-    steps, parts, goals = [], [], []
+    steps, parts = [], []
     for name in options.cases:
         case = CASES[name]
         for precision in precisions:
@@ -139,9 +138,7 @@ def main() -> None:
                 ]
             )
             parts.append([words, *(f"{share:.0%}" for share in shares(case, precision).values())])
-            if name == STRIDED and precision == "bf16":
-                goals.append(strided_goal(reached, measured["residua"], gained))
-    publish("roofline", tables(machine, steps, parts, options.repeats), goals, page=options.page)
+    publish("roofline", tables(machine, steps, parts, options.repeats), page=options.page)
 
 
 def arguments() -> Any:
@@ -150,15 +147,6 @@ def arguments() -> Any:
     made.add_argument("--steps", type=int, default=12, help="steps an epoch")
     made.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
     return made.parse_args()
-
-
-def strided_goal(reached: float, measured: list[float], gained: str) -> Goal:
-    return Goal(
-        "training a strided network with transposed convolutions, 128 × 128 in bf16",
-        "above 85 images/s",
-        f"{median_of(measured)} images/s, {gained} × torch's plain forms",
-        reached > 85,
-    )
 
 
 def tables(

@@ -29,6 +29,7 @@ class Watched:
 
     def __init__(self, pixels: NDArray[np.uint8]) -> None:
         self.pixels, self.rows = pixels, set[int]()
+        self.shape, self.ndim = pixels.shape, pixels.ndim
 
     def __getitem__(self, rows: Any) -> NDArray[np.uint8]:
         self.rows |= set(np.atleast_1d(rows).tolist())

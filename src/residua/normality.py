@@ -22,10 +22,10 @@ from residua.models import Autoencoder, to_network
 from residua.scoring.names import SCORES
 from residua.scoring.score import PictureScore
 from residua.scoring.verdicts import MAPS_FOR_SCALE, batch_size_for, full_scale
+from residua.training.feeding import at_a_time
 
 # Pictures that say what is usual, and as many that say how far normal pictures stray from it.
 _MOST_FOR_SCORE = 4_000
-_BATCH = 64
 # Pictures that say what is usual to the scores that are tried beside a confounded one.
 _FEW_FOR_SCORE = 500
 
@@ -57,10 +57,11 @@ def fitted_score(
     score = material.score(model).eval()
     if not score.learns:
         return score
+    size = at_a_time(inputs)
 
     def observe(rows: NDArray[np.int64]) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        for start in range(0, len(rows), _BATCH):
-            x = to_network(torch.from_numpy(inputs[rows[start : start + _BATCH]]))
+        for start in range(0, len(rows), size):
+            x = to_network(torch.from_numpy(inputs[rows[start : start + size]]))
             yield (x, *model(x))
 
     rng = np.random.default_rng(settings.seed)

@@ -89,7 +89,7 @@ class BundleScorer:
     ) -> None:
         require_engine(engine, precision)
         self._bundle: Bundle = open_bundle(path)
-        self._threads = threads or usable_processors()
+        self._readers, self._threads = threads, threads or usable_processors()
         self._wanted, self._precision = engine, precision
         self._lock = threading.Lock()
         self._engines: dict[tuple[str, Precision, int], Engine] = {}
@@ -162,7 +162,7 @@ class BundleScorer:
             source,
             spec,
             engine,
-            workers=self._threads,
+            workers=self._readers,
             at_once=at_once,
             size=batch_size_for(spec, on_card=engine.on_card),
         )

@@ -849,3 +849,17 @@ def test_a_lazy_sequence_is_like_the_list_of_it():
     assert repr(squares) == "[0, 1, 4, 9]"
     with pytest.raises(IndexError):
         squares[4]
+
+
+def test_small_files_are_read_by_one_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("residua.images.file_source.usable_processors", lambda: 3)
+    noise = np.random.default_rng(0).integers(0, 256, (200, 200), np.uint8)
+    for name, picture in (("small", noise[:20, :20]), ("large", noise)):
+        (tmp_path / name).mkdir()
+        for number in range(3):
+            Image.fromarray(picture).save(tmp_path / name / f"{number}.png")
+    assert FileSource.from_folder(tmp_path / "small")._threads_that_pay() == 1
+    assert FileSource.from_folder(tmp_path / "large")._threads_that_pay() == 3
+    assert FileSource([tmp_path / "missing.png"])._threads_that_pay() == 3

@@ -16,7 +16,7 @@ from residua.errors import NoReadableImage, OutputError
 from residua.images.preprocess import InputSpec
 from residua.images.source import ArraySource, FileSource
 from residua.models import to_network
-from residua.training.feeding import PixelBatches, decode_all, near
+from residua.training.feeding import PixelBatches, at_a_time, decode_all, near
 
 SPEC = InputSpec(height=16, width=16, channels=1)
 
@@ -116,3 +116,14 @@ def test_batches_of_a_device_are_those_of_memory() -> None:
     here, there = (list(PixelBatches(p, rows, 8, lambda: (5,))) for p in (pixels, moved))
     assert len(here) == len(there)
     assert all(torch.equal(a, b) for a, b in zip(here, there, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"),
+    [((9, 28, 28, 1), 64), ((9, 128, 128, 3), 16), ((9, 256, 256, 3), 4), ((9, 1024, 1024, 3), 4)],
+)
+def test_a_pass_takes_fewer_pictures_where_they_are_large(
+    shape: tuple[int, ...], expected: int
+) -> None:
+    assert at_a_time(np.broadcast_to(np.uint8(0), shape)) == expected
+    assert at_a_time(np.zeros((9, 500), np.float16)) == 64

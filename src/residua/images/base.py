@@ -102,7 +102,8 @@ class ImageSource(ABC):
         indices : array-like of int, or of bool with one entry a picture, optional
             Which pictures, in which order. Default: all.
         workers : int, optional
-            Threads that decode files, ≥ 1. Default: the processors this program may use.
+            Threads that decode files, ≥ 1. Default: the processors this program may use, or one
+            where the files are so small that threads would wait for each other.
 
         Yields
         ------

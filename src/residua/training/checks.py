@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from residua.models import Autoencoder, to_network
 from residua.training.config import FitChecks
+from residua.training.feeding import at_a_time
 
 # Bounds on what the comparison may cost, whatever the data: values held by the PCA, pictures
 # on which the errors are taken.
@@ -95,12 +96,12 @@ def principal_axes(rows: NDArray[np.float32], components: int) -> NDArray[np.flo
 def _network_mse(
     model: Autoencoder, pixels: NDArray[np.uint8], indices: NDArray[np.int64]
 ) -> float:
-    device = next(model.parameters()).device
+    device, size = next(model.parameters()).device, at_a_time(pixels)
     model.eval()
     total = 0.0
     with torch.inference_mode():
-        for start in range(0, len(indices), _BATCH):
-            images = torch.from_numpy(pixels[indices[start : start + _BATCH]]).to(device)
+        for start in range(0, len(indices), size):
+            images = torch.from_numpy(pixels[indices[start : start + size]]).to(device)
             x = to_network(images)
             total += float((model(x).x_hat - x).square().flatten(1).mean(1).double().sum())
     return total / len(indices)

@@ -95,6 +95,7 @@ class BundleScorer:
         self._engines: dict[tuple[str, Precision, int], Engine] = {}
         self._latest: Engine | None = None
         self._choice: Choice | None = None
+        self._alone: bool | None = None
         self._failed = False
 
     @property
@@ -234,10 +235,11 @@ class BundleScorer:
     def _chosen(self, load: Load, probe: Probe, pictures: int | None) -> tuple[str, Precision]:
         if self._wanted != AUTO:
             return self._wanted, self._precision
-        if len(list(candidates(self._precision))) == 1:
+        if self._alone is None:  # asked once: a service scores one picture after the other
+            self._alone = len(list(candidates(self._precision))) == 1
+            self._choice = self._choice or remembered(self._bundle, self._threads, self._precision)
+        if self._alone:
             return DEFAULT, "float32"
-        if self._choice is None:
-            self._choice = remembered(self._bundle, self._threads, self._precision)
         if self._choice is None and not self._failed and self._worth(load, probe, pictures):
             try:
                 self._measured(probe())

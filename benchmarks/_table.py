@@ -6,20 +6,14 @@ import os
 import platform
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+
+from residua.engines.choice import processor
 
 
 def machine() -> str:
     """Describe the processor, the cores and the system in one line."""
-    name = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
-                name = line.partition(":")[2].strip()
-                break
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"{name}, {cores} cores, {platform.system()}, Python {platform.python_version()}"
+    return f"{processor()}, {cores} cores, {platform.system()}, Python {platform.python_version()}"
 
 
 def alternate(sides: Mapping[str, Callable[[], float]], repeats: int) -> dict[str, list[float]]:

@@ -225,11 +225,13 @@ class BundleScorer:
     def _opened(self, name: str, precision: Precision, load: Load, probe: Probe) -> Engine:
         key = (name, precision, load.at_once)
         if key not in self._engines:
-            self._engines[key] = (
-                open_default(self._bundle, load)
-                if name == DEFAULT
-                else open_engine(name, precision, self._bundle, load, probe())
-            )
+            if name == DEFAULT:
+                self._engines[key] = open_default(self._bundle, load)
+            else:
+                default = self._opened(DEFAULT, "float32", load, probe)
+                self._engines[key] = open_engine(
+                    name, precision, self._bundle, load, default, probe()
+                )
         return self._engines[key]
 
     def _chosen(self, load: Load, probe: Probe, pictures: int | None) -> tuple[str, Precision]:

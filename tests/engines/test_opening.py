@@ -50,6 +50,10 @@ class Wrapped(Engine):
         return scored._replace(scores=scored.scores * (1 + self.add))
 
 
+def opened_engine(name: str, precision: Any, bundle: Any, probe: NDArray[np.uint8]) -> Engine:
+    return open_engine(name, precision, bundle, ONE, open_default(bundle, ONE), probe)
+
+
 def replace_torch(monkeypatch: pytest.MonkeyPatch, opened: Any) -> None:
     kind = ENGINES["torch"]
     monkeypatch.setitem(
@@ -66,7 +70,7 @@ def test_an_engine_that_is_not_installed_is_replaced_and_the_extra_is_named(
         lambda name: None if name == "openvino" else found(name),
     )
     with pytest.warns(EngineReplaced, match=r"OpenVINO.*pip install 'residua\[openvino\]'"):
-        engine = open_engine("openvino", "float32", open_bundle(bundle), ONE, probe)
+        engine = opened_engine("openvino", "float32", open_bundle(bundle), probe)
     assert engine.name == DEFAULT
 
 
@@ -78,7 +82,7 @@ def test_an_engine_that_does_not_open_is_replaced(
 
     replace_torch(monkeypatch, fail)
     with pytest.warns(EngineReplaced, match=r"torch cannot be used \(libcudart"):
-        engine = open_engine("torch", "float32", open_bundle(bundle), ONE, probe)
+        engine = opened_engine("torch", "float32", open_bundle(bundle), probe)
     assert engine.name == DEFAULT
 
 
@@ -93,10 +97,10 @@ def test_an_engine_with_other_scores_is_replaced(
     replace_torch(monkeypatch, lambda b, _, p: Wrapped(b, add=add, precision=p))
     opened = open_bundle(bundle)
     with pytest.warns(EngineReplaced, match="does not agree with ONNX Runtime: its scores differ"):
-        engine = open_engine("torch", precision, opened, ONE, probe)
+        engine = opened_engine("torch", precision, opened, probe)
     assert engine.name == DEFAULT
     replace_torch(monkeypatch, lambda b, _, p: Wrapped(b, add=add / 10, precision=p))
-    assert open_engine("torch", precision, opened, ONE, probe).name == "torch"
+    assert opened_engine("torch", precision, opened, probe).name == "torch"
 
 
 @pytest.mark.parametrize("field", ["error_maps", "x_hat", "latent"])
@@ -110,7 +114,7 @@ def test_an_engine_with_other_maps_is_replaced(
 
     replace_torch(monkeypatch, lambda b, *_: Shifted(b))
     with pytest.warns(EngineReplaced, match=f"its {field} are others"):
-        open_engine("torch", "float32", open_bundle(bundle), ONE, probe)
+        opened_engine("torch", "float32", open_bundle(bundle), probe)
 
 
 def test_pictures_that_no_engine_takes_replace_none(bundle: Path, probe: NDArray[np.uint8]) -> None:

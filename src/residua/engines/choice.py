@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 import os
 import platform
@@ -17,7 +16,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from residua.bundle import Bundle
 from residua.engines.base import Precision
 from residua.engines.registry import DEFAULT, ENGINES, EngineKind
-from residua.writing import whole_file
+from residua.errors import OutputError
+from residua.writing import write_text
 
 
 class Measurement(BaseModel):
@@ -125,11 +125,9 @@ def remembered(bundle: Bundle, threads: int, precision: Precision) -> Choice | N
 def remember(choice: Choice, bundle: Bundle) -> None:
     """Keep a choice in the user's cache folder; where that cannot be written, it is forgotten."""
     path = _path(bundle, choice.under.threads, choice.under.precision)
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, OutputError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(path) as beside:
-            text = json.dumps(choice.model_dump(mode="json"), indent=2)
-            beside.write_text(text + "\n", encoding="utf-8")
+        write_text(path, choice.model_dump_json(indent=2) + "\n")
 
 
 def in_words(bundle: Bundle, threads: int) -> str:
@@ -163,14 +161,17 @@ def circumstances(bundle: Bundle, threads: int, precision: Precision) -> Circums
 @cache
 def _machine() -> str:
     """Return what tells this machine from others."""
-    name = platform.processor() or platform.machine()
+    cards = os.environ.get("CUDA_VISIBLE_DEVICES", "all")
+    return f"{processor()}, {platform.system()}, {platform.node()}, cards {cards}"
+
+
+def processor() -> str:
+    """Return the processor's name, as far as the system tells it."""
     with contextlib.suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):
-                name = line.partition(":")[2].strip()
-                break
-    cards = os.environ.get("CUDA_VISIBLE_DEVICES", "all")
-    return f"{name}, {platform.system()}, {platform.node()}, cards {cards}"
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
 
 
 def _path(bundle: Bundle, threads: int, precision: Precision) -> Path:

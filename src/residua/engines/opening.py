@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from residua.bundle import Bundle
 from residua.engines.base import Comparison, Engine, Load, Precision, compare
 from residua.engines.registry import DEFAULT, ENGINES, EngineKind
-from residua.errors import BundleAltered, EngineReplaced
+from residua.errors import BundleAltered, EngineReplaced, MissingExtra
 from residua.scoring.verdicts import ScoredBatch
 
 _AT_A_TIME = 16
@@ -22,7 +22,12 @@ def open_default(bundle: Bundle, load: Load) -> Engine:
 
 
 def open_engine(
-    name: str, precision: Precision, bundle: Bundle, load: Load, probe: NDArray[np.uint8]
+    name: str,
+    precision: Precision,
+    bundle: Bundle,
+    load: Load,
+    default: Engine,
+    probe: NDArray[np.uint8],
 ) -> Engine:
     """Open an engine; what cannot be had, fails, or computes other scores is replaced.
 
@@ -36,6 +41,8 @@ def open_engine(
     precision : {"float32", "bf16"}
     bundle : Bundle
     load : Load
+    default : Engine
+        ONNX Runtime, opened for the same load.
     probe : ndarray of shape (B, H, W, C), uint8
         Pictures on which its scores are compared with those of ONNX Runtime.
 
@@ -43,12 +50,7 @@ def open_engine(
     ------
     BundleAltered
         The bundle's files are no longer those that were verified.
-    BundleError
-        Not even ONNX Runtime can use it.
     """
-    default = open_default(bundle, load)
-    if name == DEFAULT:
-        return default
     kind = ENGINES[name]
     try:
         engine = require_installed(kind).open(bundle, load, precision)
@@ -69,13 +71,11 @@ def require_installed(kind: EngineKind) -> EngineKind:
 
     Raises
     ------
-    ModuleNotFoundError
+    MissingExtra
         It is not installed.
     """
     if not kind.installed:
-        raise ModuleNotFoundError(
-            f"it is not installed; install it with: pip install 'residua[{kind.extra}]'"
-        )
+        raise MissingExtra.of(kind.name, kind.extra or "all")
     return kind
 
 

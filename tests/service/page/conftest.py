@@ -206,7 +206,7 @@ class Station:
     asked: list[Asked] = field(default_factory=list)
     preview: schemas.RecalibrationPreview | None = None
     gate: threading.Event = field(default_factory=threading.Event)
-    gated: str = "-"
+    gated: str | None = None
 
     def refuse(self, method: str, part: str, status: int, detail: str = "", **how: Any) -> None:
         self.refusals.append(Refusal(method, part, status, detail, **how))
@@ -400,7 +400,7 @@ def _serve(station: Station) -> type[BaseHTTPRequestHandler]:
                 self._send(200, kind, (PAGE / name).read_bytes())
                 return
             station.asked.append(asked)
-            if station.gated in asked.path:
+            if station.gated and station.gated in asked.path:
                 station.gate.wait(10)
             for refusal in station.refusals:
                 if refusal.method == asked.method and refusal.part in asked.path:

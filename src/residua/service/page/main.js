@@ -48,10 +48,17 @@ function start() {
     if (stays) await fetchModel();
   }
 
-  async function refresh() {
+  /** Fetch what is shown anyway: what the service refuses now it may give at the next look. */
+  async function refetch(fetch) {
     try {
-      if (state.now().session) await look();
-    } catch { /* The next look tells more; a view that needs the service says so itself. */ }
+      await fetch();
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+    }
+  }
+
+  async function refresh() {
+    if (state.now().session) await refetch(look);
   }
 
   async function begin() {
@@ -95,7 +102,7 @@ function start() {
   createReview(byId("review"), context);
   createModel(byId("model"), context);
   state.follow((now, before) => {
-    if (now.chosen !== before.chosen) fetchModel().catch(() => state.set({ model: null }));
+    if (now.chosen !== before.chosen) refetch(fetchModel);
     if (now.session === before.session) return;
     tabList.hidden = now.session === null || now.models.length === 0;
     if (now.session && now.models.length) router.follow();

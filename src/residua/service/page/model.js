@@ -23,10 +23,8 @@ export function createModel(element, { api, state, speak, refresh }) {
   const dial = make("section", { class: "panel", "aria-label": "Calibration" });
   const drift = make("section", { class: "panel", "aria-label": "Drift" });
   const facts = make("dl", { class: "facts wide" });
-  element.append(
-    make("div", { class: "model-head" }, title, subject), notes,
-    make("div", { class: "model-work" }, make("div", {}, dial, drift), make("section", { class: "panel", "aria-label": "Card" }, make("h3", {}, "Card"), facts)),
-  );
+  const work = make("div", { class: "model-work" }, make("div", {}, dial, drift), make("section", { class: "panel", "aria-label": "Card" }, make("h3", {}, "Card"), facts));
+  element.append(make("div", { class: "model-head" }, title, subject), notes, work);
 
   function drawDrift(model, isAdmin) {
     const { drift: found } = model;
@@ -59,10 +57,11 @@ export function createModel(element, { api, state, speak, refresh }) {
     }
   }
 
-  function draw({ model, session }) {
+  function draw({ model, chosen, session }) {
+    notes.hidden = work.hidden = !model;
     if (!model) {
-      fill(title, "No model");
-      subject.textContent = "It is being fetched, or none is served.";
+      fill(title, foreign(chosen ?? "No model"));
+      subject.textContent = chosen ? "Fetching its card …" : "";
       return;
     }
     fill(title, foreign(model.name));
@@ -81,5 +80,5 @@ export function createModel(element, { api, state, speak, refresh }) {
     fill(facts, model.facts.map(({ name, value }) => make("div", {}, make("dt", {}, name), make("dd", {}, foreign(value)))));
   }
 
-  state.follow((now, before) => { if (now.model !== before.model || now.session !== before.session) draw(now); });
+  state.follow((now, before) => { if (now.model !== before.model || now.chosen !== before.chosen || now.session !== before.session) draw(now); });
 }

@@ -24,7 +24,7 @@ export function verdictInWords(item) {
 
 function reasoning({ result }, calibration) {
   const { score, threshold, lower, p_value: p } = result;
-  const times = score > threshold && threshold > 0 ? ` (${number(score / threshold)} times)` : "";
+  const times = score > threshold && threshold > 0 ? ` (${Number((score / threshold).toPrecision(2))} times as high)` : "";
   const side = score > threshold
     ? `Its score lies above the threshold${times}.`
     : lower !== null && score < lower
@@ -32,7 +32,7 @@ function reasoning({ result }, calibration) {
       : lower === null ? "Its score does not pass the threshold." : "Its score lies between the limits.";
   return [
     make("p", { class: "meaning" }, side),
-    p !== null && make("p", { class: "meaning" }, `${pInWords(p, calibration?.n)} `, make("span", { class: "small-inline" }, `p = ${number(p)}`), "."),
+    p !== null && make("p", { class: "meaning" }, `${pInWords(p, calibration?.n)} `, make("span", { class: "small-inline" }, `(p = ${number(p)})`), "."),
   ];
 }
 
@@ -76,9 +76,9 @@ export function createResultPanel({ turn }) {
   function pictures(item, model) {
     const { result } = item;
     const own = item.file && addresses.of(item.file);
-    const [heat, seen, rebuilt] = [item.heatmap, item.input, item.reconstruction].map((blob) => blob && addresses.of(blob));
+    const [seen, rebuilt] = [item.input, item.reconstruction].map((blob) => blob && addresses.of(blob));
     overlay.show({
-      picture: own, seen, heat, alt: `The picture ${item.name}`, input: model?.input, width: result?.width, height: result?.height,
+      picture: own, seen, heat: item.heatmap, alt: `The picture ${item.name}`, input: model?.input, width: result?.width, height: result?.height,
       why: result?.score === null || !result ? "" : "There is no heat map for this picture.",
     });
     const small = model && Math.max(model.input.width, model.input.height) <= 128;

@@ -93,7 +93,7 @@ export function createReview(element, { api, state, keys, speak, refresh }) {
   element.append(
     make("div", { class: "review-head" }, make("div", { class: "field" }, make("label", { for: "review-order" }, "Order"), order), waiting),
     why, trouble,
-    make("div", { class: "review-work" }, make("div", { class: "left" }, card, nothing), make("div", { class: "right" }, trailBox, figures.element, recalibration.element)),
+    make("div", { class: "review-work" }, make("div", { class: "left" }, card, nothing, trailBox), make("div", { class: "right" }, figures.element, recalibration.element)),
   );
 
   const reviewing = createReviewing({
@@ -170,7 +170,7 @@ export function createReview(element, { api, state, keys, speak, refresh }) {
     fill(title, foreign(picture.name));
     verdict.className = `readout ${picture.verdict}`;
     const { model } = state.now();
-    fill(verdict, verdictMark(picture.verdict), make("p", { class: "meaning" }, `score ${number(picture.score)}; ${pInWords(picture.p_value, model?.calibration.n)}.`));
+    fill(verdict, verdictMark(picture.verdict), make("p", { class: "meaning" }, `Score ${number(picture.score)}. ${pInWords(picture.p_value, model?.calibration.n)}.`));
     right.meaning.textContent = `it is ${picture.verdict}`;
     wrong.meaning.textContent = `it is ${OPPOSITE[picture.verdict]}`;
     facts.textContent = `Number ${picture.id}, scored ${moment(picture.created)} by revision ${picture.revision}.`;
@@ -183,7 +183,7 @@ export function createReview(element, { api, state, keys, speak, refresh }) {
     const { model } = state.now();
     const seenAddress = input && addresses.of(input);
     overlay.show({
-      picture: own && addresses.of(own), seen: seenAddress, heat: heat && addresses.of(heat), alt: `The picture ${picture.name}`, why: missing,
+      picture: own && addresses.of(own), seen: seenAddress, heat, alt: `The picture ${picture.name}`, why: missing,
       input: model?.input, width: picture.width, height: picture.height,
     });
     seen.hidden = !seenAddress;

@@ -15,7 +15,7 @@ function rate(name, meaning, value) {
   range.style.left = `${100 * value.low}%`;
   range.style.width = `${100 * (value.high - value.low)}%`;
   point.style.left = `${100 * value.value}%`;
-  return make("div", {}, rows, make("dd", {}, make("strong", {}, percent(value.value)), make("span", { class: "small" }, `${percent(value.low)} to ${percent(value.high)}, with ${percent(value.level)} certainty`), bar));
+  return make("div", {}, rows, make("dd", {}, make("strong", {}, percent(value.value)), make("span", { class: "small" }, `${Math.round(100 * value.level)}\u00a0% interval: ${percent(value.low)} to ${percent(value.high)}`), bar));
 }
 
 function block(title, quality) {

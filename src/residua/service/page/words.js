@@ -16,7 +16,7 @@ export const counted = (n, one, many = `${one}s`) => `${count(n)} ${n === 1 ? on
 /** A share in percent. */
 export function percent(share) {
   const digits = share > 0 && share < 0.01 ? 2 : share === 1 || share === 0 ? 0 : 1;
-  return `${(100 * share).toFixed(digits)} %`;
+  return `${(100 * share).toFixed(digits)}\u00a0%`;
 }
 
 /**

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,7 @@ def picture(name: str, seed: int = 0) -> dict[str, Any]:
     return {"name": name, "mimeType": "image/png", "buffer": png(seed)}
 
 
+@cache
 def _views(seed: int) -> dict[str, str]:
     seen = np.asarray(Image.open(io.BytesIO(png(seed))).resize((SIDE, SIDE)))
     rows, columns = np.mgrid[:SIDE, :SIDE]
@@ -88,6 +90,7 @@ def _views(seed: int) -> dict[str, str]:
     }
 
 
+@cache
 def _normal_scores() -> np.ndarray[Any, Any]:
     return np.sort(np.random.default_rng(7).gamma(9, 0.025, 199))
 
@@ -496,6 +499,12 @@ def page(request: pytest.FixtureRequest, chromium: Any, station: Station) -> Ite
     yield tab
     context.close()
     assert amiss == []
+
+
+def visit(page: Any, station: Station, view: str = "inspect") -> None:
+    """Open the page and wait until it knows who is there and what is served."""
+    page.goto(f"{station.url}#/{view}")
+    page.locator(f"#{view}").wait_for()
 
 
 @pytest.fixture

@@ -48,11 +48,11 @@ export function createInspect(element, { api, state, keys, speak, refresh }) {
   const save = button("Results as CSV", () => download(csvOf(batch.items()), `residua-${timestamp()}.csv`));
   const clear = button("Clear", empty);
   const way = make("div", { class: "way", hidden: true }, make("div", { class: "way-said" }, meter, progress, waiting), make("div", { class: "choices" }, cancel, again, save, clear));
-  const flaggedOnly = make("input", { type: "checkbox", onchange: render });
+  const flaggedOnly = make("input", { type: "checkbox", onchange: () => draw() });
   const none = make("p", { class: "small none-flagged", hidden: true }, "No picture of this batch is flagged.");
   const revisions = make("p", { class: "note", hidden: true }, "The model was replaced while this batch was scored: not all verdicts are by the same revision.");
   const thumbs = createThumbs();
-  const table = createTable({ thumbs, opened: open, sorted: (by) => { sorting = by; render(); } });
+  const table = createTable({ thumbs, opened: open, sorted: (by) => { sorting = by; draw(); } });
   const whatIf = createWhatIf({ results: () => batch.items().filter(isScored).map((item) => item.result), moved: render });
   const panel = createResultPanel({ turn });
   const list = make(
@@ -155,9 +155,10 @@ export function createInspect(element, { api, state, keys, speak, refresh }) {
     table.show(items, whatIf.tried(), item, sorting);
     const model = item && modelOf(item);
     // The panel is made anew only where it would say something else: its pictures would flicker.
-    const now = JSON.stringify([item?.id, item?.state, item?.result?.score, item?.trouble, model?.revision, model?.name, items.indexOf(item), items.length]);
-    if (now !== drawn) panel.show(item, model, { index: items.indexOf(item), of: items.length });
+    const now = JSON.stringify([item?.id, item?.state, item?.result?.score, item?.trouble, model?.revision, model?.name]);
+    if (now !== drawn) panel.show(item, model);
     drawn = now;
+    panel.stand(items.indexOf(item), items.length);
   }
 
   const isHere = () => state.now().route === "inspect";

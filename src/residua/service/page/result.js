@@ -96,20 +96,22 @@ export function createResultPanel({ turn }) {
 
   return {
     element,
+    /** Where the result stands among those that are listed. */
+    stand(index, of) {
+      place.textContent = `${index + 1} of ${of}`;
+      back.disabled = index <= 0;
+      on.disabled = index >= of - 1;
+    },
     /**
      * @param {?Item} item null: nothing is selected.
      * @param {?ModelDetail} model The model that scored it.
-     * @param {{index: number, of: number}} where
      */
-    show(item, model, where) {
+    show(item, model) {
       addresses.revoke();
       element.hidden = item === null;
       if (item === null) return overlay.clear();
       const { result } = item;
       fill(title, foreign(item.name));
-      place.textContent = `${where.index + 1} of ${where.of}`;
-      back.disabled = where.index <= 0;
-      on.disabled = where.index >= where.of - 1;
       if (result && result.score !== null) {
         fill(
           body,

@@ -12,7 +12,7 @@ import { verdictMark } from "./shapes.js";
 import { count, counted, moment, number, pInWords } from "./words.js";
 
 const ORDERS = {
-  uncertain: ["most uncertain first", "Those nearest to the threshold come first: a person's word helps there most. They are no fair sample, so precision and recall of them look worse than they are."],
+  uncertain: ["most uncertain first", "Those nearest to the threshold come first: a person's word helps there most. They are no fair sample: precision and recall cannot be read from them."],
   random: ["random", "Chance picks: only in this order do the judged pictures stand fairly for all that were kept, and only from them precision and recall can be told."],
   latest: ["latest first", "What came in last comes first. It is no fair sample of all that were kept."],
 };

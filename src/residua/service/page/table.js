@@ -21,25 +21,27 @@ const STATES = { waiting: "waits", sending: "is being scored", stopped: "not sco
 export function createTable({ opened, sorted, thumbs }) {
   /** @type {Map<Item, ReturnType<typeof rowOf>>} */
   const rows = new Map();
-  let shown = [], selected = null, sorting = { order: "score", reversed: false };
+  let shown = [], selected = null, reached = null, sorting = { order: "score", reversed: false };
 
   const heads = COLUMNS.map(([order, label]) => {
-    const head = make("th", { scope: "col", class: `c-${order ?? "verdict"}` });
+    const head = make("th", { scope: "col", role: "columnheader", class: `c-${order ?? "verdict"}` });
     if (order) head.append(make("button", { type: "button", class: "sort", onclick: () => sorted({ order, reversed: sorting.order === order && !sorting.reversed }) }, label, make("span", { class: "arrow", "aria-hidden": "true" })));
     else head.append(label);
     return { order, head };
   });
-  const body = make("tbody", { onkeydown: walk, onclick: choose });
+  // Roles are named since rows are laid out as grids, which lets the browser pass over those out of
+  // sight; it does not do so for rows of a table.
+  const body = make("tbody", { role: "rowgroup", onkeydown: walk, onclick: choose });
   const element = make(
     "div", { class: "scroll batch-scroll", tabindex: -1 },
-    make("table", { class: "batch" }, make("caption", { class: "spoken" }, "Results of the batch. The arrow keys go from row to row."), make("thead", {}, make("tr", {}, heads.map(({ head }) => head))), body),
+    make("table", { class: "batch", role: "table" }, make("caption", { class: "spoken" }, "Results of the batch. The arrow keys go from row to row."), make("thead", { role: "rowgroup" }, make("tr", { role: "row" }, heads.map(({ head }) => head))), body),
   );
 
   function rowOf(item) {
     const image = make("img", { alt: "", width: 44, height: 44 });
     const open = make("button", { type: "button", class: "name", tabindex: -1 }, image, make("span", { class: "text" }, foreign(item.name)));
-    const verdict = make("td", { class: "c-verdict" }), score = make("td", { class: "number c-score" }), p = make("td", { class: "number c-p" });
-    const row = { element: make("tr", {}, make("th", { scope: "row", class: "c-name" }, open), verdict, score, p), image, open, verdict, score, p, said: "", item };
+    const verdict = make("td", { role: "cell", class: "c-verdict" }), score = make("td", { role: "cell", class: "number c-score" }), p = make("td", { role: "cell", class: "number c-p" });
+    const row = { element: make("tr", { role: "row" }, make("th", { scope: "row", role: "rowheader", class: "c-name" }, open), verdict, score, p), image, open, verdict, score, p, said: "", item };
     row.element.dataset.item = item.id;
     thumbs.watch(image, () => [item.file, item.input]);
     return row;
@@ -63,14 +65,29 @@ export function createTable({ opened, sorted, thumbs }) {
     row.element.classList.toggle("flagged", isAnomalous(item));
   }
 
-  function reach(item, focus) {
-    for (const [other, row] of rows) {
-      const here = other === item;
-      if (row.open.tabIndex !== (here ? 0 : -1)) row.open.tabIndex = here ? 0 : -1;
-      if (here) row.element.setAttribute("aria-current", "true");
-      else if (row.element.hasAttribute("aria-current")) row.element.removeAttribute("aria-current");
+  /** Bring rows into an order, moving only those that are out of it. */
+  function arrange(elements) {
+    let place = body.firstElementChild;
+    for (const row of elements) {
+      if (row === place) place = place.nextElementSibling;
+      else body.insertBefore(row, place);
     }
-    const row = rows.get(item);
+  }
+
+  // One row takes part in the tab order; the arrow keys go to the others.
+  function reach(item, focus) {
+    const row = rows.get(item) ?? null;
+    if (reached !== row) {
+      if (reached) {
+        reached.open.tabIndex = -1;
+        reached.element.removeAttribute("aria-current");
+      }
+      if (row) {
+        row.open.tabIndex = 0;
+        row.element.setAttribute("aria-current", "true");
+      }
+      reached = row;
+    }
     if (focus && row) row.open.focus();
   }
 
@@ -106,6 +123,7 @@ export function createTable({ opened, sorted, thumbs }) {
       for (const [item, row] of rows) {
         if (keep.has(item)) continue;
         thumbs.forget(row.image);
+        row.element.remove();
         rows.delete(item);
       }
       for (const item of items) {
@@ -114,7 +132,7 @@ export function createTable({ opened, sorted, thumbs }) {
       }
       if (items.length !== shown.length || items.some((item, k) => item !== shown[k])) {
         const hadFocus = element.contains(document.activeElement) && document.activeElement.closest("tr[data-item]");
-        body.replaceChildren(...items.map((item) => rows.get(item).element));
+        arrange(items.map((item) => rows.get(item).element));
         if (hadFocus && keep.has(selected)) rows.get(selected).open.focus({ preventScroll: true });
       }
       shown = items;

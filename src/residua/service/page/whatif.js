@@ -27,7 +27,7 @@ export function createWhatIf({ results, moved }) {
   const reset = button("Back to the model's own", () => move(null));
   const said = make("p", { class: "said", id: "whatif-said", role: "status" });
   const element = make(
-    "details", { class: "panel whatif" },
+    "details", { class: "panel whatif", ontoggle: () => show() },
     make("summary", {}, make("h3", {}, "What if the threshold were another?")),
     make("p", { class: "small" }, "To look only: it changes nothing on the service and no verdict."),
     drawing, slider,
@@ -53,7 +53,7 @@ export function createWhatIf({ results, moved }) {
 
   function show() {
     element.hidden = model === null || results().length === 0;
-    if (element.hidden) return;
+    if (element.hidden || !element.open) return;
     const upper = tried ?? model.threshold.upper;
     const scores = results().map((result) => result.score);
     axis = axisOf([...model.calibration.edges, model.threshold.upper, ...scores, upper]);

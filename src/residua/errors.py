@@ -51,6 +51,11 @@
     │   ├── ReviewsOff                     nothing is kept, so nothing can be reviewed
     │   └── PreviewStale                   what was previewed is not what would be done now
     ├── OutputError                        a result that could not be written
+    ├── StoreError                         the database of kept pictures and reviews
+    │   ├── StoreUnavailable               it cannot be reached, or does not answer in time
+    │   ├── StoreFull                      no space on disk, or read-only
+    │   ├── StoreTooNew                    its tables are those of a later version
+    │   └── NoSuchPicture                  no picture is kept under this number
     └── MissingExtra (ImportError)         an optional dependency; names the extra to install
 
     ResiduaWarning (UserWarning)
@@ -308,6 +313,26 @@ class PreviewStale(RequestRefused):
 
 class OutputError(ResiduaError):
     """A result could not be written."""
+
+
+class StoreError(ResiduaError):
+    """The database of kept pictures and their reviews did not do what was asked of it."""
+
+
+class StoreUnavailable(StoreError):
+    """The database cannot be reached, or does not answer in time; it may be tried again."""
+
+
+class StoreFull(StoreError):
+    """The database takes nothing more: its disk is full, or it is read-only."""
+
+
+class StoreTooNew(StoreError):
+    """The database's tables are those of a later version of Residua."""
+
+
+class NoSuchPicture(StoreError):
+    """No picture is kept under this number."""
 
 
 class MissingExtra(ResiduaError, ImportError):

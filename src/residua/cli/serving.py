@@ -19,7 +19,7 @@ def serve(
         list[str],
         typer.Argument(
             help="Saved models, served under the names of their folders; or NAME=PATH.",
-            metavar="BUNDLE...",
+            metavar="BUNDLE",
         ),
     ],
     host: Annotated[
@@ -86,6 +86,8 @@ def serve(
     A bundle that is replaced on disk is taken up without a request being dropped. Without --tokens
     and on other than 127.0.0.1, everybody on the network may score, review and recalibrate.
     """
+    import signal
+
     import uvicorn
     from pydantic import ValidationError
 
@@ -136,6 +138,9 @@ def serve(
     scheme = "http" if tls_cert is None else "https"
     shown = f"[{host}]" if ":" in host else host
     say(f"serving {escape(', '.join(settings.bundles))} at {scheme}://{escape(shown)}:{port}")
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # uvicorn raises the signal once more when all is finished; that is no failure.
+        signal.signal(number, lambda *_: None)
     uvicorn.Server(config).run()
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -24,6 +26,14 @@ from residua.service.station import Station
 _ABOUT = """Finds the images that don't belong. Send pictures to `score`; each answer says how
 suspect a picture is, where, and how sure that is. What was kept can be reviewed, and a threshold
 be fitted anew on pictures that persons confirmed. Every refusal is a problem document, RFC 9457."""
+
+
+_DETAILS: Mapping[int, str] = MappingProxyType(
+    {
+        404: "nothing is at this path; /openapi.json lists what there is",
+        405: "this path is not asked for by this method; /openapi.json says by which",
+    }
+)
 
 
 def create_app(settings: ServiceSettings) -> FastAPI:
@@ -83,7 +93,10 @@ async def _not_answered(request: Request, error: Exception) -> Response:
     if isinstance(cause, ResiduaError):  # raised while the framework read the body
         return await _refused(request, cause)
     kind = BY_STATUS.get(error.status_code) or Kind("refused", error.status_code, "Refused")
-    return _document(request, kind, str(error.detail), dict(error.headers or {}))
+    said = str(error.detail)
+    if said == HTTPStatus(error.status_code).phrase:
+        said = _DETAILS.get(error.status_code, said)
+    return _document(request, kind, said, dict(error.headers or {}))
 
 
 async def _invalid(request: Request, error: Exception) -> Response:

@@ -98,7 +98,7 @@ class ScoreHistograms(Collector):
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._bins: dict[tuple[str, str], tuple[NDArray[np.float64], NDArray[np.int64], float]] = {}
+        self._bins: dict[tuple[str, str], tuple[NDArray[np.float64], NDArray[np.int64]]] = {}
 
     def observe(
         self,
@@ -117,10 +117,9 @@ class ScoreHistograms(Collector):
                     del self._bins[stale]
                 bounds = np.quantile(calibration_scores, _BIN_QUANTILES)
                 bounds = np.unique(np.append(bounds, threshold))
-                self._bins[key] = bounds, np.zeros(bounds.size + 1, np.int64), 0.0
-            bounds, counts, total = self._bins[key]
+                self._bins[key] = bounds, np.zeros(bounds.size + 1, np.int64)
+            bounds, counts = self._bins[key]
             counts += np.bincount(np.searchsorted(bounds, values), minlength=counts.size)
-            self._bins[key] = bounds, counts, total + float(values.sum())
 
     def collect(self) -> Iterator[Metric]:
         """Yield the histograms."""
@@ -128,11 +127,12 @@ class ScoreHistograms(Collector):
             "residua_score", "Anomaly scores.", labels=("model", "revision")
         )
         with self._lock:
-            for (model, revision), (bounds, counts, total) in self._bins.items():
+            for (model, revision), (bounds, counts) in self._bins.items():
                 below = np.cumsum(counts).tolist()
                 names = [*(f"{bound:.12g}" for bound in bounds), "+Inf"]
+                # Scores may be negative, so that their sum is no counter.
                 family.add_metric(
-                    [model, revision], list(zip(names, below, strict=True)), sum_value=total
+                    [model, revision], list(zip(names, below, strict=True)), sum_value=None
                 )
         yield family
 

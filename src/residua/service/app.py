@@ -8,7 +8,7 @@ from http import HTTPStatus
 from types import MappingProxyType
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
@@ -17,6 +17,7 @@ from starlette.responses import Response
 from residua import __version__
 from residua.errors import ResiduaError
 from residua.service.api import models, page, recalibrating, reviews, running, scoring
+from residua.service.api.common import check_query
 from residua.service.gate import Gate, problem_response
 from residua.service.problems import BY_STATUS, INTERNAL, MEDIA_TYPE, Kind, kind_of, problem
 from residua.service.schemas import Problem
@@ -65,8 +66,10 @@ def create_app(settings: ServiceSettings) -> FastAPI:
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
     )
     app.state.station = station
-    for module in (scoring, models, reviews, recalibrating, running, page):
-        app.include_router(module.router)
+    for module in (scoring, models, reviews, recalibrating):
+        app.include_router(module.router, dependencies=[Depends(check_query)])
+    for beside in (running, page):
+        app.include_router(beside.router)
     app.add_exception_handler(ResiduaError, _refused)
     app.add_exception_handler(HTTPException, _not_answered)
     app.add_exception_handler(RequestValidationError, _invalid)
@@ -132,5 +135,10 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         schemas[Problem.__name__] = Problem.model_json_schema()
         for unused in ("HTTPValidationError", "ValidationError"):
             schemas.pop(unused, None)
+        station: Station = app.state.station
+        if not station.tokens.wanted:
+            for methods in schema["paths"].values():
+                for operation in methods.values():
+                    operation.pop("security", None)
         app.openapi_schema = schema
     return app.openapi_schema

@@ -10,14 +10,13 @@ from starlette.requests import Request
 
 from residua.errors import BadRequest, RequestTooLarge, UploadTooSlow, WrongMediaType
 from residua.service.admission import Admission
-from residua.service.forms import Upload, files_of
+from residua.service.forms import LONGEST_NAME, Upload, files_of
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 
 # Names, boundaries and headers of the parts of a multipart body, beside its pictures.
 _BYTES_A_PART = 1_000
-_LONGEST_NAME = 200
 
 
 class BoundedBody:
@@ -95,8 +94,15 @@ class BoundedBody:
         )
 
 
-async def read_uploads(request: Request, *, max_pictures: int) -> list[Upload]:
+async def read_uploads(request: Request, *, called: str, max_pictures: int) -> list[Upload]:
     """Return the pictures in a request's body: the parts of a form, or the body itself.
+
+    Parameters
+    ----------
+    request : Request
+    called : str
+        Name of the picture where it is the body itself.
+    max_pictures : int
 
     Raises
     ------
@@ -115,8 +121,7 @@ async def read_uploads(request: Request, *, max_pictures: int) -> list[Upload]:
         )
     elif media_type.startswith("image/") or media_type == "application/octet-stream":
         content = await request.body()
-        name = request.query_params.get("name", "")[:_LONGEST_NAME]
-        found = [Upload(name, content)] if content else []
+        found = [Upload(called[:LONGEST_NAME], content)] if content else []
     else:
         raise WrongMediaType(
             f"the body is of type {media_type[:100]!r}; send multipart/form-data with a part for "

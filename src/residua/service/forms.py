@@ -13,7 +13,7 @@ from residua.errors import BadRequest, RequestTooLarge
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
 
-_LONGEST_NAME = 200
+LONGEST_NAME = 200
 _LARGEST_HEADER = 4_096
 
 
@@ -112,7 +112,7 @@ class _Form:
     def _end_headers(self) -> None:
         name = parse_options_header(self._disposition)[1].get(b"filename")
         if name is not None:
-            self._name = name.decode("utf-8", "replace")[:_LONGEST_NAME]
+            self._name = name.decode("utf-8", "replace")[:LONGEST_NAME]
 
     def _add_content(self, data: bytes, start: int, end: int) -> None:
         if self._name is not None:

@@ -30,6 +30,7 @@ KINDS: Mapping[type[BaseException], Kind] = MappingProxyType(
         errors.DamagedImage: Kind("damaged-image", 422, "A damaged picture"),
         errors.ImageTooLarge: Kind("image-too-large", 422, "A picture of too many pixels"),
         errors.UnsupportedImage: Kind("unsupported-image", 422, "A picture of another kind"),
+        errors.EmptySource: Kind("nothing-there", 409, "Nothing there to work on"),
         errors.InputError: Kind("unusable-pictures", 422, "Pictures that cannot be used"),
         errors.BadRequest: Kind("bad-request", 400, "A request that cannot be read"),
         errors.ConfigurationError: Kind("bad-request", 400, "A request that cannot be read"),

@@ -55,6 +55,42 @@ class Running:
 Run = Callable[..., Running]
 
 
+def begin(settings: ServiceSettings) -> Running:
+    """Start a service on a free port."""
+    config = config_for(settings, host="127.0.0.1", port=0)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    until = time.monotonic() + 20
+    while not server.started:
+        assert time.monotonic() < until
+        assert thread.is_alive()
+        time.sleep(0.005)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    station: Station = config.app.state.station  # type: ignore[union-attr]
+    return Running(f"http://127.0.0.1:{port}", server, station, thread)
+
+
+@pytest.fixture(scope="module")
+def run_once(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A service for a whole module, which keeps all and asks for a token."""
+    folder = tmp_path_factory.mktemp("data")
+    tokens = folder / "tokens"
+    tokens.write_text("admin tester 0123456789abcdef")
+    tokens.chmod(0o600)
+    running = begin(
+        ServiceSettings(
+            bundles={"blobs": bundle},
+            data=folder,
+            tokens=tokens,
+            retention=Retention(keep="all"),
+        )
+    )
+    running.client.headers["Authorization"] = "Bearer 0123456789abcdef"
+    yield running
+    running.stop()
+
+
 @pytest.fixture
 def run(bundle: Path, tmp_path: Path) -> Iterator[Run]:
     """Start a service with the bundle of blobs; `limits` and `retention` as dicts."""
@@ -72,24 +108,7 @@ def run(bundle: Path, tmp_path: Path) -> Iterator[Run]:
             "retention": Retention(**(retention or {"keep": "all"})),
             **settings,
         }
-        config = config_for(ServiceSettings(**options), host="127.0.0.1", port=0)
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, daemon=True)
-        thread.start()
-        until = time.monotonic() + 20
-        while not server.started:
-            assert time.monotonic() < until
-            assert thread.is_alive()
-            time.sleep(0.005)
-        port = server.servers[0].sockets[0].getsockname()[1]
-        begun.append(
-            Running(
-                f"http://127.0.0.1:{port}",
-                server,
-                config.app.state.station,  # type: ignore[union-attr]
-                thread,
-            )
-        )
+        begun.append(begin(ServiceSettings(**options)))
         return begun[-1]
 
     yield start

@@ -193,7 +193,7 @@ def test_no_name_reaches_a_path_or_a_line_of_the_log(
 ) -> None:
     running = run()
     answer = running.client.post(
-        PATH, params={"name": name}, content=normal[0], headers={"Content-Type": "image/png"}
+        PATH, params={"filename": name}, content=normal[0], headers={"Content-Type": "image/png"}
     )
     assert answer.status_code == 200
     (result,) = answer.json()["results"]
@@ -299,6 +299,7 @@ def test_pages_of_other_sites_are_turned_away(run: Run, normal: list[bytes]) -> 
         ("GET", "/v1/reviews/one", 422),
         ("GET", "/v1/reviews/12345", 404),
         ("GET", "/v1/reviews/queue?order=best", 422),
+        ("GET", "/v1/reviews/queue?limits=3", 400),
         ("GET", "/v1/models/%00", 404),
         ("GET", "/problems/none", 404),
     ],

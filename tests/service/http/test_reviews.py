@@ -114,7 +114,7 @@ def test_the_export_is_a_folder_of_both_classes(
 
 def test_nothing_reviewed_is_nothing_to_export(run: Run) -> None:
     answer = run().client.get("/v1/reviews/export")
-    assert answer.status_code == 422
+    assert answer.status_code == 409
     assert "review some first" in answer.json()["detail"]
 
 
@@ -218,7 +218,7 @@ def test_biased_samples_are_warned_of(run: Run, own: Path, normal: list[bytes]) 
     running = run(bundles={"blobs": own})
     for id in keep(running, normal[:20]):
         judge(running, id, correct=True, order="uncertain")
-    assert preview(running).status_code == 422, "none came up in random order"
+    assert preview(running).status_code == 409, "none came up in random order"
     shown = preview(running, sample="all", threshold="percentile(90)").json()
     assert "will be too high" in shown["warnings"][0]
 

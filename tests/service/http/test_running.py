@@ -156,7 +156,7 @@ def test_the_log_has_a_line_a_request_and_nothing_of_the_pictures(
     with caplog.at_level(logging.INFO, "residua.service"):
         answer = running.client.post(
             "/v1/models/blobs/score",
-            params={"name": "customer-4711.png"},
+            params={"filename": "customer-4711.png"},
             content=odd[0],
             headers={"Content-Type": "image/png", "Authorization": "Bearer hidden-token-hidden"},
         )

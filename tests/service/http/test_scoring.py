@@ -21,7 +21,7 @@ def test_a_picture_as_the_body_gets_a_verdict(run: Run, normal: list[bytes], bun
     running = run()
     answer = running.client.post(
         "/v1/models/blobs/score",
-        params={"name": "good.png"},
+        params={"filename": "good.png"},
         content=normal[0],
         headers={"Content-Type": "image/png"},
     )

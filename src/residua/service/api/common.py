@@ -9,6 +9,7 @@ from fastapi import Depends, Path, Query, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.responses import Response
 
+from residua.errors import UnknownName
 from residua.service.access import Caller
 from residua.service.problems import ALL_KINDS, MEDIA_TYPE
 from residua.service.schemas import Problem, Role, View
@@ -44,6 +45,19 @@ Include = Annotated[
     Sequence[View],
     Query(description="Pictures to send with each result, as PNG in a data URL."),
 ]
+
+
+def check_query(request: Request) -> None:
+    """Refuse a query parameter that the route does not have: it is most often a slip.
+
+    Raises
+    ------
+    UnknownName
+    """
+    known = [field.alias for field in request.scope["route"].dependant.query_params]
+    for name in request.query_params:
+        if name not in known:
+            raise UnknownName.among("query parameter", name[:100], known)
 
 
 def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
@@ -38,16 +38,49 @@ _BODY: dict[str, Any] = {
         },
     },
 }
+_EXAMPLE = {
+    "model": "part",
+    "revision": "05f2bead12ad",
+    "results": [
+        {
+            "index": 0,
+            "name": "0001.png",
+            "score": 4.71,
+            "verdict": "anomalous",
+            "threshold": 2.93,
+            "lower": None,
+            "p_value": 0.004,
+            "width": 1024,
+            "height": 768,
+            "heatmap": None,
+            "reconstruction": None,
+            "input": None,
+            "kept": 17,
+            "keeping_failed": None,
+            "error": None,
+        }
+    ],
+}
+_ANSWER: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"application/json": {"example": _EXAMPLE}}}
+}
 
 
 @router.post(
     "/v1/models/{name}/score",
     response_model=ScoreResponse,
-    responses=refusals(400, 404, 408, 413, 415, 422, 429, 503),
+    responses={**_ANSWER, **refusals(400, 404, 408, 413, 415, 422, 429, 503)},
     openapi_extra={"requestBody": _BODY},
 )
 async def score(
-    name: ModelName, request: Request, station: TheStation, caller: Reader, include: Include = ()
+    name: ModelName,
+    request: Request,
+    station: TheStation,
+    caller: Reader,
+    include: Include = (),
+    called: Annotated[
+        str, Query(alias="filename", description="Name of the picture, where it is the body.")
+    ] = "",
 ) -> Response:
     """Score one picture or many.
 
@@ -58,7 +91,7 @@ async def score(
     model = station.models[name]
     station.admission.check_room()
     limits = station.settings.limits
-    uploads = await read_uploads(request, max_pictures=limits.max_pictures)
+    uploads = await read_uploads(request, called=called, max_pictures=limits.max_pictures)
     noted = request.state.noted = {
         "model": name,
         "pictures": len(uploads),

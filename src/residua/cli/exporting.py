@@ -39,4 +39,4 @@ def export_reviews(
 
     with closing(ReviewStore.open(existing_database(database))) as store:
         count = export_folder(store, folder, model=model)
-    say(f"written: {escape(str(folder))}, {count:,} reviewed pictures")
+    say(f"written: {escape(str(folder))} (reviewed pictures: {count:,})")

@@ -77,6 +77,7 @@ def python() -> Callable[..., subprocess.Popen[str]]:
     def start(program: str, *arguments: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [sys.executable, "-c", program, *arguments],
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -141,11 +141,18 @@ def test_two_processes_may_open_an_empty_database_at_once(url: str, python: Pyth
     program = (
         "import sys\n"
         "from residua.service.store.store import ReviewStore\n"
-        "sys.stdin.readline\n"
-        "for _ in range(3): ReviewStore.open(sys.argv[1]).close()\n"
+        "print('ready', flush=True)\n"
+        "sys.stdin.readline()\n"
         "print(ReviewStore.open(sys.argv[1]).summary().kept)\n"
     )
     started = [python(program, url) for _ in range(4)]
+    for process in started:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in started:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
     for process in started:
         said, errors = process.communicate()
         assert (process.returncode, said, errors) == (0, "0\n", "")

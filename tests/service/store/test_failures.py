@@ -45,7 +45,7 @@ def test_a_store_works_again_once_its_database_is_back(
                 lambda: store.keep([picture()], max_bytes=None),
                 lambda: ReviewStore.open(postgres_url),
             ):
-                with pytest.raises(StoreUnavailable, match="127.0.0.1"):
+                with pytest.raises(StoreUnavailable, match=r"127\.0\.0\.1"):
                     call()
         # At the first attempt, from whatever connections were open before.
         assert store.judge(id, correct=True, reviewer=None, order="random").correct
@@ -56,13 +56,18 @@ def test_a_connection_that_breaks_midway_leaves_nothing_behind(
 ) -> None:
     with closing(ReviewStore.open(postgres_url)) as store:
         name = postgres_url.rpartition("/")[2]
-        with pytest.raises(StoreUnavailable), store._database.writing() as connection:
-            connection.exec_driver_sql("UPDATE residua_usage SET size = 77")
-            postgres.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                f"WHERE datname = '{name}' AND pid <> pg_backend_pid()"
-            )
-            connection.exec_driver_sql("SELECT 1")
+
+        def write_while_the_connection_is_cut() -> None:
+            with store._database.writing() as connection:
+                connection.exec_driver_sql("UPDATE residua_usage SET size = 77")
+                postgres.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                    f"WHERE datname = '{name}' AND pid <> pg_backend_pid()"
+                )
+                connection.exec_driver_sql("SELECT 1")
+
+        with pytest.raises(StoreUnavailable):
+            write_while_the_connection_is_cut()
         assert store.summary().size == 0
         assert store.keep([picture()], max_bytes=None) != [None]
 
@@ -88,17 +93,12 @@ def test_a_server_that_does_not_answer_is_given_up_on() -> None:
         "mysql://u:hunter2@127.0.0.1/d",
         "postgresql+psycopg2://u:hunter2@127.0.0.1/d",
         "hunter2",
-        "postgresql://u:hunter2@127.0.0.1:1/d?hunter2=hunter2",
     ],
 )
 def test_no_error_shows_the_password(url: str) -> None:
     with pytest.raises((StoreError, ConfigurationError)) as caught:
         ReviewStore.open(url)
-    shown = "".join(traceback.format_exception(caught.value))
-    # The test's own lines quote the parameter; what is said of the error must not.
-    said = str(caught.value) + repr(caught.value)
-    assert "hunter2" not in said or url.endswith("hunter2=hunter2")
-    assert "Traceback" in shown
+    assert "hunter2" not in "".join(traceback.format_exception(caught.value))
 
 
 def test_a_wrong_password_is_not_shown(postgres_url: str) -> None:
@@ -196,9 +196,9 @@ def test_a_database_that_may_only_be_read_takes_nothing(
         store.keep([picture()], max_bytes=None)
     postgres.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
     with closing(ReviewStore.open(postgres_url)) as store:
-        assert store.summary().kept == 1
         with pytest.raises(StoreFull, match="read-only"):
             store.keep([picture()], max_bytes=None)
+        assert store.summary().kept == 1
     with closing(ReviewStore.open(folder=tmp_path)) as store:
         event.listen(
             store._database.engine,

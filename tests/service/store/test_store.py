@@ -340,7 +340,16 @@ def test_records_are_read_without_contents_in_parts(store: ReviewStore, picture:
     assert [record.id for record in store.reviewed().records()] == ids
 
 
-HOSTILE = ["a\x00b", "lone \udc80", "\ud83d", "😀" * 3, "x" * 10_000, "😀" * 10_000, "‮gpj.exe", "\n"]
+HOSTILE = [
+    "a\x00b",
+    "lone \udc80",
+    "\ud83d",
+    "😀" * 3,
+    "x" * 10_000,
+    "😀" * 10_000,
+    "‮gpj.exe",
+    "\n",
+]
 
 
 @pytest.mark.parametrize("text", HOSTILE)

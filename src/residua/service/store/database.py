@@ -6,12 +6,13 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import partial
 from typing import Any
 
 from sqlalchemy import URL, Connection, create_engine, event, text
 
+from residua.errors import StoreError
 from residua.service.store.failures import place_of, store_errors
 
 _CONNECT_S = 3
@@ -103,26 +104,22 @@ class Database:
     def give_space_back(self) -> None:
         """Let SQLite's file shrink by what was deleted, 64 MB at most.
 
-        PostgreSQL cleans up by itself: space is used again, and returned where it can be.
-
-        Raises
-        ------
-        StoreError
-            The database failed.
+        Where it cannot now, as others hold the file, the next call does. PostgreSQL cleans up by
+        itself: space is used again, and returned where it can be.
         """
         if not self.is_sqlite:
             return
-        with self.writing() as connection:
-            # A page is freed with each row, and executing alone fetches but the first.
-            raw = connection.connection.cursor()
-            raw.execute(f"PRAGMA incremental_vacuum({_PAGES_GIVEN_BACK})")
-            raw.fetchall()
-            raw.close()
-        # Moves the log into the file, which is shortened then; what readers still use stays.
-        with store_errors(self.url), self.engine.connect() as connection:
-            raw = connection.connection.cursor()
-            raw.execute("PRAGMA wal_checkpoint(PASSIVE)")
-            raw.close()
+        with (
+            suppress(StoreError),
+            store_errors(self.url),
+            self._turn,
+            self.engine.connect() as connection,
+        ):
+            # A script, since a page is freed with each step, and a statement takes but the first.
+            # Then the log is moved into the file, which gets shorter; what readers use stays.
+            connection.connection.executescript(
+                f"PRAGMA incremental_vacuum({_PAGES_GIVEN_BACK}); PRAGMA wal_checkpoint(PASSIVE)"
+            )
 
     def close(self) -> None:
         """Close all connections."""

@@ -28,20 +28,21 @@ def place_of(url: URL) -> str:
         return f"the review store {url.database}"
     host = url.host or url.query.get("host") or "the local socket"
     port = f", port {url.port}" if url.port else ""
-    return f"the review store, PostgreSQL database {url.database} at {host}{port},"
+    database = url.database or "of the user's name"
+    return f"the review store, PostgreSQL database {database} at {host}{port},"
 
 
 @contextmanager
 def store_errors(url: URL) -> Iterator[None]:
-    """Turn each error of SQLAlchemy, in the block, into a `StoreError`."""
+    """Turn each error of SQLAlchemy, or of SQLite itself, in the block into a `StoreError`."""
     try:
         yield
-    except SQLAlchemyError as error:
+    except (SQLAlchemyError, sqlite3.Error) as error:
         # Not `from error`: drivers may quote what they were given, the password with it.
         raise _store_error(error, url) from None
 
 
-def _store_error(error: SQLAlchemyError, url: URL) -> StoreError:
+def _store_error(error: Exception, url: URL) -> StoreError:
     place = place_of(url)
     if isinstance(error, NoFreeConnection):
         return StoreUnavailable(
@@ -61,10 +62,10 @@ def _store_error(error: SQLAlchemyError, url: URL) -> StoreError:
     return StoreError(f"{place} refused what it was given ({reason})")
 
 
-def _kind(error: SQLAlchemyError) -> type[StoreError]:
-    if not isinstance(error, DBAPIError):
+def _kind(error: Exception) -> type[StoreError]:
+    original = error.orig if isinstance(error, DBAPIError) else error
+    if isinstance(original, SQLAlchemyError):
         return StoreError
-    original = error.orig
     if isinstance(original, sqlite3.Error):
         code = getattr(original, "sqlite_errorcode", sqlite3.SQLITE_CANTOPEN) & 0xFF
         if code in _SQLITE_FULL:
@@ -76,10 +77,10 @@ def _kind(error: SQLAlchemyError) -> type[StoreError]:
     return StoreError if state.startswith(_POSTGRESQL_OURS) else StoreUnavailable
 
 
-def _reason(error: SQLAlchemyError, url: URL) -> str:
-    original = error.orig if isinstance(error, DBAPIError) else None
+def _reason(error: Exception, url: URL) -> str:
+    original = error.orig if isinstance(error, DBAPIError) else error
     # The first line: the others quote values.
-    lines = str(error if original is None else original).strip().splitlines()
+    lines = str(original).strip().splitlines()
     reason = lines[0] if lines else type(error).__name__
     for secret in (url.password, url.query.get("password"), url.query.get("sslpassword")):
         if secret:

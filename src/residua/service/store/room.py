@@ -88,7 +88,7 @@ class Room:
         oldest = (
             select(PICTURES.c.id, PICTURES.c.content)
             .where(PICTURES.c.correct.is_(None), PICTURES.c.id <= newest)
-            .order_by(PICTURES.c.id)
+            .order_by(PICTURES.c.created, PICTURES.c.id)
             .limit(_AT_A_TIME)
         )
         while self.size > size:
@@ -107,7 +107,7 @@ class Room:
         expired = self._connection.execute(
             select(PICTURES.c.id, PICTURES.c.content)
             .where(PICTURES.c.correct.is_(None), PICTURES.c.created < before)
-            .order_by(PICTURES.c.created)
+            .order_by(PICTURES.c.created, PICTURES.c.id)
             .limit(at_most)
         ).all()
         for id, digest in expired:

@@ -102,11 +102,11 @@ PICTURES = Table(
     sqlite_autoincrement=True,
 )
 _waiting = PICTURES.c.correct.is_(None)
-for _by in ("margin", "draw", "created"):
+for _by, _then in (("margin", "model"), ("draw", "model"), ("created", "id")):
     Index(
         f"ix_residua_pictures_waiting_{_by}",
         PICTURES.c[_by],
-        PICTURES.c.model,
+        PICTURES.c[_then],
         sqlite_where=_waiting,
         postgresql_where=_waiting,
     )

@@ -58,11 +58,11 @@ def upgrade() -> None:
         "residua_pictures",
         ["model", "anomalous", "correct", "came_up"],
     )
-    for by in ("margin", "draw", "created"):
+    for by, then in (("margin", "model"), ("draw", "model"), ("created", "id")):
         op.create_index(
             f"ix_residua_pictures_waiting_{by}",
             "residua_pictures",
-            [by, "model"],
+            [by, then],
             sqlite_where=sa.text("correct IS NULL"),
             postgresql_where=sa.text("correct IS NULL"),
         )

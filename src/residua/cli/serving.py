@@ -86,11 +86,12 @@ def serve(
     A bundle that is replaced on disk is taken up without a request being dropped. Without --tokens
     and on other than 127.0.0.1, everybody on the network may score, review and recalibrate.
     """
+    import uvicorn
     from pydantic import ValidationError
 
     from residua.service.access import hosts_for, is_loopback
     from residua.service.logs import configure
-    from residua.service.server import serve as run
+    from residua.service.server import config_for
     from residua.service.settings import Limits, Retention, ServiceSettings
 
     if log_format not in ("text", "json"):
@@ -131,10 +132,11 @@ def serve(
             "[bold yellow]warning:[/] without --tokens everybody who reaches this machine may "
             "score, review and recalibrate"
         )
+    config = config_for(settings, host=host, port=port, tls_cert=tls_cert, tls_key=tls_key)
     scheme = "http" if tls_cert is None else "https"
     shown = f"[{host}]" if ":" in host else host
     say(f"serving {escape(', '.join(settings.bundles))} at {scheme}://{escape(shown)}:{port}")
-    run(settings, host=host, port=port, tls_cert=tls_cert, tls_key=tls_key)
+    uvicorn.Server(config).run()
 
 
 def _named(bundles: list[str]) -> dict[str, Path]:

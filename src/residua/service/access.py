@@ -128,7 +128,7 @@ def check_site(method: str, headers: Mapping[str, str], hosts: Iterable[str] | N
     ForeignPage
     """
     host = headers.get("host", "")
-    if hosts is not None and _name_of(f"//{host}") not in hosts:
+    if hosts is not None and _name_of(f"//{host}") not in tuple(hosts):
         raise ForeignPage(
             f"this service is not called {host[:100]!r}; allow the name with --allow-host"
         )
@@ -179,8 +179,8 @@ def _digest(token: str) -> bytes:
     return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
 
 
-def _name_of(url: str) -> str | None:
+def _name_of(url: str) -> str:
     try:
-        return urlsplit(url).hostname
+        return urlsplit(url).hostname or ""
     except ValueError:
-        return None
+        return ""

@@ -23,7 +23,7 @@ from residua.service.station import Station
 
 _ABOUT = """Finds the images that don't belong. Send pictures to `score`; each answer says how
 suspect a picture is, where, and how sure that is. What was kept can be reviewed, and a threshold
-be fitted anew on pictures that persons confirmed. Every refusal is a problem document (RFC 9457)."""
+be fitted anew on pictures that persons confirmed. Every refusal is a problem document, RFC 9457."""
 
 
 def create_app(settings: ServiceSettings) -> FastAPI:

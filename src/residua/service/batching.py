@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -165,4 +165,9 @@ class Batcher:
         self._observe(len(in_time), start - in_time[0].since, end - start)
         for row, one in enumerate(in_time):
             # Copies, so that one picture does not hold its whole batch in memory.
-            one.result.set_result(ScoredBatch(*(part[row : row + 1].copy() for part in scored)))
+            one.result.set_result(_row(scored, row))
+
+
+def _row(scored: ScoredBatch, row: int) -> ScoredBatch:
+    parts: list[Any] = [part[row : row + 1].copy() for part in scored]
+    return ScoredBatch(*parts)

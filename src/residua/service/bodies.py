@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
-from typing import Any, NamedTuple
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
 
-from starlette.datastructures import UploadFile
-from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
 from residua.errors import BadRequest, RequestTooLarge, UploadTooSlow, WrongMediaType
 from residua.service.admission import Admission
+from residua.service.forms import Upload, files_of
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -19,14 +18,6 @@ Receive = Callable[[], Awaitable[Message]]
 # Names, boundaries and headers of the parts of a multipart body, beside its pictures.
 _BYTES_A_PART = 1_000
 _LONGEST_NAME = 200
-
-
-class Upload(NamedTuple):
-    """A picture as it was sent."""
-
-    name: str
-    """The name that was sent; may be empty, and may hold anything."""
-    content: bytes
 
 
 class BoundedBody:
@@ -104,7 +95,7 @@ class BoundedBody:
         )
 
 
-async def read_uploads(request: Request, *, max_pictures: int, max_bytes: int) -> list[Upload]:
+async def read_uploads(request: Request, *, max_pictures: int) -> list[Upload]:
     """Return the pictures in a request's body: the parts of a form, or the body itself.
 
     Raises
@@ -119,7 +110,9 @@ async def read_uploads(request: Request, *, max_pictures: int, max_bytes: int) -
     media_type = request.headers.get("content-type", "application/octet-stream")
     media_type = media_type.partition(";")[0].strip().lower()
     if media_type == "multipart/form-data":
-        found = await _parts(request, max_pictures, max_bytes)
+        found = await files_of(
+            request.stream(), request.headers["content-type"], max_parts=max_pictures
+        )
     elif media_type.startswith("image/") or media_type == "application/octet-stream":
         content = await request.body()
         name = request.query_params.get("name", "")[:_LONGEST_NAME]
@@ -137,37 +130,3 @@ async def read_uploads(request: Request, *, max_pictures: int, max_bytes: int) -
 def allowance(max_bytes: int, max_pictures: int) -> int:
     """Return the bytes that a body of so many bytes of pictures may have."""
     return max_bytes + (max_pictures + 1) * _BYTES_A_PART
-
-
-async def _parts(request: Request, max_pictures: int, max_bytes: int) -> list[Upload]:
-    parser = MultiPartParser(
-        request.headers, _checked(request), max_files=max_pictures, max_fields=max_pictures
-    )
-    # In memory, whose bounds are known; a full disk then stops no scoring.
-    parser.spool_max_size = max_bytes + 1
-    try:
-        form = await parser.parse()
-    except MultiPartException as error:
-        if "Too many" in error.message:
-            raise RequestTooLarge(
-                f"the request has more than {max_pictures} parts; send fewer pictures at a time"
-            ) from error
-        raise BadRequest(f"the form cannot be read: {error.message}") from error
-    except (KeyError, ValueError, LookupError, AssertionError) as error:
-        raise BadRequest("the form cannot be read: its headers do not say how") from error
-    async with form:
-        return [
-            Upload((part.filename or "")[:_LONGEST_NAME], await part.read())
-            for _, part in form.multi_items()
-            if isinstance(part, UploadFile)
-        ]
-
-
-async def _checked(request: Request) -> AsyncIterator[bytes]:
-    """Yield the body; one that ends before its form does is cut short, which no one else says."""
-    last = b""
-    async for chunk in request.stream():
-        last = (last + chunk)[-200:]
-        yield chunk
-    if last and not last.rstrip().endswith(b"--"):
-        raise BadRequest("the form is cut short: its closing boundary is missing")

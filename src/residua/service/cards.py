@@ -7,7 +7,7 @@ import numpy as np
 from residua.images.simple import LOW_RANK, outcome_of, simple_families
 from residua.scoring.drift import DriftState
 from residua.scoring.drift_words import words
-from residua.scoring.thresholds import Threshold, any_rule
+from residua.scoring.thresholds import Threshold, ThresholdRule, any_rule
 from residua.service.models import ServedModels
 from residua.service.schemas import (
     Calibration,
@@ -113,12 +113,13 @@ def warnings_of(model: ServedModel) -> list[str]:
     if manifest.interrupted:
         found.append("Its training was ended before it was done.")
     rule = any_rule(threshold.rule)
-    shortage = None if threshold.n_anomalous is not None else rule.shortage(threshold.n_normal)
-    if shortage is not None:
-        found.append(f"{shortage}. Recalibrate on more pictures.")
-    if threshold.n_anomalous is not None:
+    if isinstance(rule, ThresholdRule):
+        shortage = rule.shortage(threshold.n_normal)
+        if shortage is not None:
+            found.append(f"{shortage}. Recalibrate on more pictures.")
+    else:
         found.append(
-            f"Its threshold was fitted with {threshold.n_anomalous:,} labelled anomalies: it "
+            f"Its threshold was fitted with {threshold.n_anomalous or 0:,} labelled anomalies: it "
             f"promises no rate of false alarms."
         )
     return found

@@ -17,7 +17,8 @@ from residua.errors import ReviewsOff, StoreError, StoreTooNew, StoreUnavailable
 from residua.service.logs import log
 from residua.service.served import ServedModel
 from residua.service.settings import Retention
-from residua.service.store.store import NewPicture, ReviewStore
+from residua.service.store.pictures import NewPicture
+from residua.service.store.store import ReviewStore
 
 # Seconds in which a store that failed is not asked again, so that no request waits for it.
 _RESPITE = 5.0
@@ -201,10 +202,9 @@ class Keeper:
         max_age = None if days is None else timedelta(days=days)
 
         def clean(store: ReviewStore) -> None:
-            removed = store.retain(
+            while removed := store.retain(
                 now=datetime.now(UTC), max_age=max_age, max_bytes=self._retention.max_bytes
-            )
-            if removed:
+            ):
                 log("pictures_removed", pictures=removed)
 
         self._attempt(clean)

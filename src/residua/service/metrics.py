@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +39,7 @@ class Metrics:
         bytes_held: Callable[[], int],
     ) -> None:
         self._registry = CollectorRegistry()
-        new = {"registry": self._registry}
+        new: dict[str, Any] = {"registry": self._registry}
         self.requests = Counter(
             "residua_requests", "Requests answered.", ("method", "route", "status"), **new
         )

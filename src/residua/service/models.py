@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from residua.bundle import open_bundle
 from residua.errors import BundleError, ResiduaError, UnknownModel, nearest_names
 from residua.service.served import ServedModel, revision_of
 
@@ -158,8 +159,9 @@ class ServedModels:
                 engine=self._engine,
                 precision=self._precision,
             )
-        except OSError as error:
-            raise BundleError(f"there is no bundle at {path}; make one with: residua fit") from error
+        except OSError:
+            open_bundle(path)  # says by name what is wrong
+            raise
         if not self._still(name, model.revision):
             raise BundleError(f"{path} was replaced while it was read")
         return model

@@ -87,7 +87,5 @@ def printable_upload(name: str, index: int) -> str:
 def _data_url(pixels: NDArray[np.uint8]) -> str:
     file = io.BytesIO()
     grey_or_colour = pixels[..., 0] if pixels.shape[-1] == 1 else pixels[..., :3]
-    Image.fromarray(np.ascontiguousarray(grey_or_colour)).save(
-        file, "PNG", compress_level=_FASTEST
-    )
+    Image.fromarray(np.ascontiguousarray(grey_or_colour)).save(file, "PNG", compress_level=_FASTEST)
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode("ascii")

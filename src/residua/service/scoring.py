@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +14,7 @@ from residua.scoring.calibration import p_values
 from residua.scoring.verdicts import ScoredBatch
 from residua.service.admission import Admission
 from residua.service.batching import Batcher
-from residua.service.bodies import Upload
+from residua.service.forms import Upload
 from residua.service.keeping import Keeper
 from residua.service.metrics import Metrics
 from residua.service.pictures import Decoded, decode_upload, printable_upload, views_of
@@ -23,7 +22,7 @@ from residua.service.problems import kind_of, problem_of
 from residua.service.schemas import PictureResult, View
 from residua.service.served import ServedModel
 from residua.service.settings import Limits
-from residua.service.store.store import NewPicture
+from residua.service.store.pictures import NewPicture
 
 
 class _Found(NamedTuple):
@@ -144,6 +143,7 @@ class Scoring:
             if views
             else {}
         )
+        rebuilds = model.manifest.model.rebuilds_pixels
         score = float(scored.scores[0])
         result = PictureResult(
             index=index,
@@ -155,7 +155,9 @@ class Scoring:
             p_value=float(p_values(score, model.calibration_scores)),
             width=decoded.width,
             height=decoded.height,
-            **seen,
+            heatmap=seen.get("heatmap"),
+            reconstruction=seen.get("reconstruction") if rebuilds else None,
+            input=seen.get("input"),
         )
         return _Found(result, decoded, scored)
 
@@ -178,7 +180,7 @@ class Scoring:
         if not wanted:
             return results
         failure: str | None = None
-        ids: Sequence[int | None]
+        ids: list[int | None]
         try:
             future = self._keeper.keep([picture for _, picture in wanted])
             ids = await asyncio.wrap_future(future)
@@ -222,7 +224,6 @@ def _new_picture(
         model=model.name,
         revision=model.revision,
         name=result.name,
-        created=datetime.now(UTC),
         content=upload.content,
         media_type=decoded.media_type,
         width=decoded.width,

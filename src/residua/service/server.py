@@ -47,15 +47,15 @@ class ImpatientProtocol(HttpToolsProtocol):
             self._deadline = None
 
 
-def serve(
+def config_for(
     settings: ServiceSettings,
     *,
     host: str,
     port: int,
     tls_cert: Path | None = None,
     tls_key: Path | None = None,
-) -> None:
-    """Serve until told to stop by SIGINT or SIGTERM, then finish what was taken.
+) -> uvicorn.Config:
+    """Return how uvicorn is to serve.
 
     Parameters
     ----------
@@ -66,8 +66,13 @@ def serve(
         0: any that is free.
     tls_cert, tls_key : Path or None
         Certificate and key for https.
+
+    Raises
+    ------
+    BundleError, ConfigurationError, StoreError
+        It cannot serve as it is told to.
     """
-    config = uvicorn.Config(
+    return uvicorn.Config(
         create_app(settings),
         host=host,
         port=port,
@@ -83,4 +88,3 @@ def serve(
         ssl_certfile=tls_cert,
         ssl_keyfile=None if tls_key is None else str(tls_key),
     )
-    uvicorn.Server(config).run()

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import platformdirs
 
+from residua.errors import StoreFull
 from residua.images.parallel import usable_processors
 from residua.service.access import Tokens
 from residua.service.admission import Admission
@@ -17,6 +17,7 @@ from residua.service.keeping import Keeper
 from residua.service.logs import log
 from residua.service.metrics import Metrics
 from residua.service.models import Reload, ServedModels
+from residua.service.recalibrations import Recalibrations
 from residua.service.scoring import Scoring
 from residua.service.settings import ServiceSettings
 from residua.service.store.store import ReviewStore
@@ -79,6 +80,7 @@ class Station:
             limits,
             settings.station,
         )
+        self.recalibrations = Recalibrations(self.models, self.keeper, settings.retention.keep)
         for model in self.models:
             self.keeper.resume_drift(model, settings.station)
             log("model_served", model=model.name, revision=model.revision, engine=model.engine)
@@ -97,11 +99,14 @@ class Station:
         log("stopped")
 
     def _open_store(self) -> ReviewStore:
-        return ReviewStore.open(self.settings.database, folder=self._data)
-
-    @property
-    def _data(self) -> Path:
-        return self.settings.data or platformdirs.user_data_path("residua")
+        if self.settings.database is not None:
+            return ReviewStore.open(self.settings.database)
+        folder = self.settings.data or platformdirs.user_data_path("residua")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreFull(f"the folder {folder} cannot be made: {error.strerror}") from error
+        return ReviewStore.open(folder=folder)
 
     def _reloaded(self, reload: Reload) -> None:
         self.metrics.reloads.labels(reload.name, "failed" if reload.model is None else "done").inc()

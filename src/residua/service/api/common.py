@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 from fastapi import Depends, Path, Query, Request
@@ -41,7 +41,7 @@ Reviewer = Annotated[Caller, Depends(_caller_with("reviewer"))]
 Admin = Annotated[Caller, Depends(_caller_with("admin"))]
 ModelName = Annotated[str, Path(description="Name of a served model.", examples=["part"])]
 Include = Annotated[
-    list[View],
+    Sequence[View],
     Query(description="Pictures to send with each result, as PNG in a data URL."),
 ]
 

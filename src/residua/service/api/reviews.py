@@ -54,9 +54,11 @@ def summary(station: TheStation, caller: Reviewer, model: OfModel = None) -> Rev
     return station.keeper.store.summary(model, max_bytes=limit)
 
 
-@router.get("/export", response_class=StreamingResponse, responses={**refusals(409, 422, 503), **_ZIP})
+@router.get(
+    "/export", response_class=StreamingResponse, responses={**refusals(409, 422, 503), **_ZIP}
+)
 def export(station: TheStation, caller: Reviewer, model: OfModel = None) -> StreamingResponse:
-    """Download what was reviewed as a ZIP: folders ``normal`` and ``anomalous``, ``reviews.csv``."""
+    """Download what was reviewed as a ZIP: folders normal and anomalous, and reviews.csv."""
     log("reviews_exported", model=model, caller=caller.name)
     return StreamingResponse(
         export_zip(station.keeper.store, model=model),
@@ -92,7 +94,7 @@ def picture(id: Id, station: TheStation, caller: Reviewer) -> Response:
 
 @router.get("/{id}/views", responses=refusals(404, 409, 422, 429, 503))
 async def views(
-    id: Id, station: TheStation, caller: Reviewer, include: Include = []
+    id: Id, station: TheStation, caller: Reviewer, include: Include = ()
 ) -> PictureResult:
     """Score a kept picture with the model as it is now, to see where it is suspect."""
     store = await run_in_threadpool(lambda: station.keeper.store)
@@ -115,7 +117,7 @@ def judge(id: Id, judgement: Judgement, station: TheStation, caller: Reviewer) -
 @router.delete("/{id}/judgement", responses=refusals(404, 409, 422, 503, 507))
 def withdraw(id: Id, station: TheStation, caller: Reviewer) -> KeptPicture:
     """Take back what was said of a picture."""
-    return station.keeper.store.withdraw(id)
+    return station.keeper.store.withdraw(id, reviewer=caller.name)
 
 
 @router.delete("/{id}", status_code=204, responses=refusals(404, 409, 422, 503, 507))

@@ -47,7 +47,7 @@ _BODY: dict[str, Any] = {
     openapi_extra={"requestBody": _BODY},
 )
 async def score(
-    name: ModelName, request: Request, station: TheStation, caller: Reader, include: Include = []
+    name: ModelName, request: Request, station: TheStation, caller: Reader, include: Include = ()
 ) -> Response:
     """Score one picture or many.
 
@@ -58,9 +58,7 @@ async def score(
     model = station.models[name]
     station.admission.check_room()
     limits = station.settings.limits
-    uploads = await read_uploads(
-        request, max_pictures=limits.max_pictures, max_bytes=limits.max_bytes
-    )
+    uploads = await read_uploads(request, max_pictures=limits.max_pictures)
     noted = request.state.noted = {
         "model": name,
         "pictures": len(uploads),

@@ -156,6 +156,7 @@ class DriftWatch:
         self.level, self.window, self.every = level, window, every
         self._identity = hashlib.sha256(scores.astype("<f8").tobytes()).hexdigest()
         self._calibration = _some(scores, _CALIBRATION_TO_WINDOW * window)
+        self._middle = float(np.median(self._calibration))
         self._watched = 0
         self._begin()
 
@@ -214,7 +215,7 @@ class DriftWatch:
             since=self._since,
             higher=None if found is None else found.higher,
             middle=None if found is None else found.middle,
-            calibration_middle=float(np.median(self._calibration)),
+            calibration_middle=self._middle,
         )
 
     def to_json(self) -> str:

@@ -38,6 +38,9 @@
     │   └── NetworkNotInstalled            its model is of a package that is not there
     ├── EngineFailed                       no engine computes a batch, or none can be measured
     ├── OutputError                        a result that could not be written
+    ├── LedgerError                        the record of a folder or camera that is watched
+    │   ├── LedgerInUse                    another process works on it
+    │   └── LedgerUnusable                 damaged, too new, or that of another source
     └── MissingExtra (ImportError)         an optional dependency; names the extra to install
 
     ResiduaWarning (UserWarning)
@@ -74,6 +77,7 @@ _EXTRAS = MappingProxyType(
         "scipy": "report",
         "sklearn": "report",
         "torch": "train",
+        "watchfiles": "watch",
     }
 )
 
@@ -225,6 +229,18 @@ class EngineFailed(ResiduaError):
 
 class OutputError(ResiduaError):
     """A result could not be written."""
+
+
+class LedgerError(ResiduaError):
+    """The record of what was scored of a folder or camera cannot be used."""
+
+
+class LedgerInUse(LedgerError):
+    """Another process works on the ledger."""
+
+
+class LedgerUnusable(LedgerError):
+    """The ledger cannot be read or written, is too new, or is that of another source."""
 
 
 class MissingExtra(ResiduaError, ImportError):

@@ -56,6 +56,9 @@
     │   ├── StoreFull                      no space on disk, or read-only
     │   ├── StoreTooNew                    its tables are those of a later version
     │   └── NoSuchPicture                  no picture is kept under this number
+    ├── LedgerError                        the record of a folder or camera that is watched
+    │   ├── LedgerInUse                    another process works on it
+    │   └── LedgerUnusable                 damaged, too new, or that of another source
     └── MissingExtra (ImportError)         an optional dependency; names the extra to install
 
     ResiduaWarning (UserWarning)
@@ -333,6 +336,18 @@ class StoreTooNew(StoreError):
 
 class NoSuchPicture(StoreError):
     """No picture is kept under this number."""
+
+
+class LedgerError(ResiduaError):
+    """The record of what was scored of a folder or camera cannot be used."""
+
+
+class LedgerInUse(LedgerError):
+    """Another process works on the ledger."""
+
+
+class LedgerUnusable(LedgerError):
+    """The ledger cannot be read or written, is too new, or is that of another source."""
 
 
 class MissingExtra(ResiduaError, ImportError):

@@ -393,6 +393,26 @@ def test_recalibrate_says_what_it_changed(bundle: Path, folder: Path, tmp_path: 
     assert "--force" in again.stderr
 
 
+def test_a_preview_of_recalibration_shows_the_same_table_and_writes_nothing(
+    bundle: Path, folder: Path, tmp_path: Path
+) -> None:
+    model = Path(shutil.copytree(bundle, tmp_path / "m.residua"))
+    seen = residua("recalibrate", model, folder / "sound", "--preview")
+    assert seen.returncode == 0, seen.stderr
+    assert "nothing was written" in seen.stderr
+    assert "99 would give 1%" in seen.stderr
+    found = json.loads(
+        residua("recalibrate", model, folder / "sound", "--preview", "--json").stdout
+    )
+    assert found["path"] is None
+    for file in bundle.iterdir():
+        assert (model / file.name).read_bytes() == file.read_bytes()
+    done = residua("recalibrate", model, folder / "sound")
+    assert "nothing was written" not in done.stderr
+    assert done.stdout == seen.stdout
+    assert open_bundle(model).manifest.threshold.upper == found["threshold"]["upper"]
+
+
 def test_recalibrate_with_labelled_anomalies_replaces_the_model(
     bundle: Path, folder: Path, tmp_path: Path
 ) -> None:

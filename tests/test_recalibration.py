@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import errno
+import io
 import json
 import os
 import shutil
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,7 @@ from PIL import Image
 from residua import AutoencoderDetector, BundleScorer, load
 from residua.bundle import MANIFEST, Manifest, open_bundle
 from residua.errors import (
+    BundleAltered,
     ConfigurationError,
     InputError,
     NoSpread,
@@ -24,7 +27,8 @@ from residua.errors import (
     TooFewForThreshold,
     TooFewImages,
 )
-from residua.recalibration import recalibrate
+from residua.images.source import EncodedSource
+from residua.recalibration import plan_recalibration, recalibrate
 from residua.report.recipe import recipe_of
 from residua.summary import facts
 
@@ -217,6 +221,85 @@ def test_a_manifest_from_before_recalibration_is_read(bundle: Path) -> None:
     old = json.loads((bundle / MANIFEST).read_text())
     del old["recalibrated"], old["threshold"]["n_anomalous"]
     assert Manifest.model_validate(old) == open_bundle(bundle).manifest
+
+
+def test_a_plan_writes_nothing_and_then_just_what_it_said(
+    copy: Path, bundle: Path, dimmer: NDArray[np.uint8], tmp_path: Path
+) -> None:
+    plan = plan_recalibration(copy, dimmer)
+    assert [path.name for path in copy.parent.iterdir()] == ["copy.residua"]
+    for file in bundle.iterdir():
+        assert (copy / file.name).read_bytes() == file.read_bytes()
+    done = recalibrate(copy, dimmer, output=tmp_path / "other.residua")
+    assert plan.changes.path is None
+    assert plan.changes == done.model_copy(update={"path": None})
+    written = plan.write()
+    assert written.path == str(copy)
+    assert open_bundle(copy).manifest == plan.manifest
+    assert np.array_equal(BundleScorer(copy).calibration_scores, plan.calibration_scores)
+    one, other = (open_bundle(path).manifest for path in (copy, tmp_path / "other.residua"))
+    assert one.threshold == other.threshold
+    assert one.map_ceiling == other.map_ceiling
+
+
+def test_a_plan_warns_of_nothing_and_holds_what_recalibrating_warns_of(
+    copy: Path, dimmer: NDArray[np.uint8], tmp_path: Path
+) -> None:
+    contents = [_png(image) for image in dimmer[:50]]
+    contents[7] = b""
+    source = EncodedSource(contents.__getitem__, 50, ids=[f"p{number}" for number in range(50)])
+    plan = plan_recalibration(copy, source)  # a warning would be an error here
+    assert [type(warning) for warning in plan.warned] == [TooFewForThreshold, SkippedImages]
+    assert "1 unreadable pictures are left out. p7: " in plan.warnings[1]
+    with warnings.catch_warnings(record=True) as given:
+        warnings.simplefilter("always")
+        recalibrate(copy, source, output=tmp_path / "other.residua")
+    assert [str(warning.message) for warning in given] == plan.warnings
+    assert {warning.filename for warning in given} == {__file__}
+    flat = plan_recalibration(copy, np.repeat(dimmer[:1], 120, axis=0))
+    assert [type(warning) for warning in flat.warned] == [NoSpread]
+
+
+def test_pictures_of_a_database_are_planned_with_as_those_of_files(
+    copy: Path, dimmer: NDArray[np.uint8]
+) -> None:
+    contents = [_png(image) for image in dimmer]
+    source = EncodedSource(contents.__getitem__, len(contents))
+    plan = plan_recalibration(copy, source, called="reviewed pictures")
+    record = plan.manifest.recalibrated
+    assert record is not None
+    assert record.source == "reviewed pictures"
+    of_array = plan_recalibration(copy, dimmer)
+    assert plan.changes == of_array.changes
+    assert np.array_equal(plan.calibration_scores, of_array.calibration_scores)
+
+
+def test_a_plan_for_a_model_that_was_replaced_since_is_refused(
+    copy: Path, dimmer: NDArray[np.uint8]
+) -> None:
+    plan = plan_recalibration(copy, dimmer)
+    recalibrate(copy, dimmer[:200])
+    now = open_bundle(copy).manifest
+    with pytest.raises(BundleAltered, match=r"replaced since .*plan it again"):
+        plan.write()
+    assert open_bundle(copy).manifest == now
+
+
+def test_a_plan_refuses_what_recalibrating_refuses(
+    copy: Path, blobs: NDArray[np.uint8], dimmer: NDArray[np.uint8]
+) -> None:
+    with pytest.raises(InputError, match="trusted ones holds the pictures that the network was"):
+        plan_recalibration(copy, blobs, called="trusted ones")
+    with pytest.raises(ConfigurationError, match="--anomalous FOLDER"):
+        plan_recalibration(copy, dimmer, threshold="youden")
+    with pytest.raises(TooFewImages, match=r"at least 99 .* has 98"):
+        plan_recalibration(copy, dimmer[:98], threshold="conformal(0.01)")
+
+
+def _png(image: NDArray[np.uint8]) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(image).save(stream, "PNG")
+    return stream.getvalue()
 
 
 def test_it_takes_no_training_package(copy: Path) -> None:

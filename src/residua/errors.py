@@ -37,7 +37,28 @@
     │   ├── BundleTooNew                   written by a later schema
     │   └── NetworkNotInstalled            its model is of a package that is not there
     ├── EngineFailed                       no engine computes a batch, or none can be measured
+    ├── RequestRefused                     a request that the service does not carry out
+    │   ├── BadRequest                     no pictures, or a body that is not what it says
+    │   ├── UnknownModel                   no model of that name is served
+    │   ├── WrongMediaType                 a body of a type that is not taken
+    │   ├── RequestTooLarge                more bytes or pictures than the limit
+    │   ├── UploadTooSlow                  the body did not come in time
+    │   ├── TooBusy                        the queue is full; says when to come again
+    │   ├── WaitedTooLong                  the queue was too slow; says when to come again
+    │   ├── TokenNeeded                    no bearer token, or one that is not known
+    │   ├── NotAllowed                     the token's role does not reach
+    │   ├── ForeignPage                    a request that another site's page sent
+    │   ├── ReviewsOff                     nothing is kept, so nothing can be reviewed
+    │   └── PreviewStale                   what was previewed is not what would be done now
     ├── OutputError                        a result that could not be written
+    ├── StoreError                         the database of kept pictures and reviews
+    │   ├── StoreUnavailable               it cannot be reached, or does not answer in time
+    │   ├── StoreFull                      no space on disk, or read-only
+    │   ├── StoreTooNew                    its tables are those of a later version
+    │   └── NoSuchPicture                  no picture is kept under this number
+    ├── LedgerError                        the record of a folder or camera that is watched
+    │   ├── LedgerInUse                    another process works on it
+    │   └── LedgerUnusable                 damaged, too new, or that of another source
     └── MissingExtra (ImportError)         an optional dependency; names the extra to install
 
     ResiduaWarning (UserWarning)
@@ -63,17 +84,26 @@ from types import MappingProxyType
 # The modules that the bare install lacks, and the extra that brings each.
 _EXTRAS = MappingProxyType(
     {
+        "alembic": "serve",
+        "fastapi": "serve",
         "jinja2": "report",
         "lightning": "train",
         "matplotlib": "report",
         "onnx": "train",
         "openvino": "openvino",
         "optuna": "refine",
+        "prometheus_client": "serve",
+        "psycopg": "postgres",
         "pyarrow": "parquet",
+        "python_multipart": "serve",
         "safetensors": "train",
         "scipy": "report",
         "sklearn": "report",
+        "sqlalchemy": "serve",
+        "starlette": "serve",
         "torch": "train",
+        "uvicorn": "serve",
+        "watchfiles": "watch",
     }
 )
 
@@ -223,8 +253,101 @@ class EngineFailed(ResiduaError):
     """ONNX Runtime could not compute a batch, or the engines could not be measured."""
 
 
+class RequestRefused(ResiduaError):
+    """The service does not carry out a request."""
+
+
+class BadRequest(RequestRefused, ValueError):
+    """There are no pictures in it, or its body is not what its headers say."""
+
+
+class UnknownModel(RequestRefused):
+    """No model of that name is served."""
+
+
+class WrongMediaType(RequestRefused):
+    """The body is of a type that is not taken."""
+
+
+class RequestTooLarge(RequestRefused):
+    """It has more bytes or more pictures than the limit."""
+
+
+class UploadTooSlow(RequestRefused):
+    """The body did not come in time."""
+
+
+class _ComeAgain(RequestRefused):
+    """It may succeed a little later."""
+
+    def __init__(self, text: str, *, retry_after: int = 1) -> None:
+        super().__init__(text)
+        self.retry_after = retry_after
+        """Seconds to wait before coming again."""
+
+
+class TooBusy(_ComeAgain):
+    """As many pictures as may wait are waiting."""
+
+
+class WaitedTooLong(_ComeAgain):
+    """A picture's turn did not come in time."""
+
+
+class TokenNeeded(RequestRefused):
+    """There is no bearer token, or one that is not known."""
+
+
+class NotAllowed(RequestRefused):
+    """The token's role does not allow it."""
+
+
+class ForeignPage(RequestRefused):
+    """The page of another site sent it, or it names a host that this service is not."""
+
+
+class ReviewsOff(RequestRefused):
+    """Nothing is kept, so that there is nothing to review."""
+
+
+class PreviewStale(RequestRefused):
+    """What was previewed is not what would be done now."""
+
+
 class OutputError(ResiduaError):
     """A result could not be written."""
+
+
+class StoreError(ResiduaError):
+    """The database of kept pictures and their reviews did not do what was asked of it."""
+
+
+class StoreUnavailable(StoreError):
+    """The database cannot be reached, or does not answer in time; it may be tried again."""
+
+
+class StoreFull(StoreError):
+    """The database takes nothing more: its disk is full, or it is read-only."""
+
+
+class StoreTooNew(StoreError):
+    """The database's tables are those of a later version of Residua."""
+
+
+class NoSuchPicture(StoreError):
+    """No picture is kept under this number."""
+
+
+class LedgerError(ResiduaError):
+    """The record of what was scored of a folder or camera cannot be used."""
+
+
+class LedgerInUse(LedgerError):
+    """Another process works on the ledger."""
+
+
+class LedgerUnusable(LedgerError):
+    """The ledger cannot be read or written, is too new, or is that of another source."""
 
 
 class MissingExtra(ResiduaError, ImportError):

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from residua.bundle import (
+    Bundle,
     Manifest,
     RecalibrationRecord,
     check_writable,
@@ -23,8 +24,11 @@ from residua.bundle import (
     write_recalibrated,
 )
 from residua.errors import (
+    BundleAltered,
     ConfigurationError,
     InputError,
+    NoSpread,
+    ResiduaWarning,
     SkippedImages,
     TooFewForThreshold,
 )
@@ -37,12 +41,12 @@ from residua.scoring.verdicts import MAPS_FOR_SCALE, Verdict, full_scale
 
 
 class Recalibration(BaseModel):
-    """What fitting the threshold anew has changed."""
+    """What fitting the threshold anew changes, or has changed."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    path: str
-    """The bundle that was written."""
+    path: str | None
+    """The bundle that was written. None: nothing was."""
     pictures: int
     """New normal pictures: threshold and calibration scores rest on these alone."""
     anomalous: int | None
@@ -61,6 +65,60 @@ class Recalibration(BaseModel):
     """New normal pictures outside the old limits."""
     flagged: int
     """New normal pictures outside the new limits, which were fitted on them."""
+
+
+@dataclass(frozen=True)
+class RecalibrationPlan:
+    """A threshold that was fitted anew and not yet written."""
+
+    bundle: Bundle
+    """The saved model as it was when the plan was made."""
+    manifest: Manifest
+    """The manifest to be."""
+    calibration_scores: NDArray[np.float64]
+    """The calibration scores to be (n,)."""
+    warned: tuple[ResiduaWarning, ...]
+    """What speaks against it, as `recalibrate` warns."""
+
+    @property
+    def warnings(self) -> list[str]:
+        """What speaks against it, in words; empty: nothing."""
+        return [str(warning) for warning in self.warned]
+
+    @property
+    def changes(self) -> Recalibration:
+        """Limits and counts, before and after; of no path, since nothing is written."""
+        return _outcome(self.bundle.manifest, self.manifest, self.calibration_scores)
+
+    def warn(self, *, stacklevel: int = 1) -> None:
+        """Give the warnings as such, as if the caller gave them."""
+        for warning in self.warned:
+            warnings.warn(warning, stacklevel=stacklevel + 1)
+
+    def write(self, output: str | os.PathLike[str] | None = None) -> Recalibration:
+        """Write the model as it was planned.
+
+        Parameters
+        ----------
+        output : path-like or None, default=None
+            The new bundle. None: it takes the place of the old one, at once and whole.
+
+        Raises
+        ------
+        BundleAltered
+            The saved model is no longer the one that the plan was made for.
+        BundleError, OutputError
+            It cannot be read any more, or the new one not be written.
+        """
+        now = open_bundle(self.bundle.path)
+        if now != self.bundle:
+            raise BundleAltered(
+                f"{self.bundle.path} was replaced since this recalibration was planned; plan it "
+                f"again"
+            )
+        final = _place(self.bundle.path, output)
+        write_recalibrated(final, now, self.manifest, self.calibration_scores)
+        return self.changes.model_copy(update={"path": str(final)})
 
 
 def recalibrate(
@@ -110,8 +168,57 @@ def recalibrate(
     >>> recalibrate("part.residua", "line-2/good/", output="line-2.residua")  # doctest: +SKIP
     """
     scorer = BundleScorer(bundle, threads=threads)
-    before = scorer.manifest
-    rule = any_rule(before.settings.threshold if threshold is None else threshold)
+    rule = _rule(scorer.manifest, threshold, anomalous)
+    final = _place(bundle, output)
+    check_writable(final)
+    plan = _plan(bundle, scorer, rule, normal, anomalous, None)
+    plan.warn(stacklevel=2)
+    return plan.write(final)
+
+
+def plan_recalibration(
+    bundle: str | os.PathLike[str],
+    normal: Any,
+    *,
+    threshold: str | ThresholdRule | LabelledRule | None = None,
+    anomalous: Any = None,
+    threads: int | None = None,
+    called: str | None = None,
+) -> RecalibrationPlan:
+    """Fit threshold, calibration scores and scale of heat maps anew, and write nothing.
+
+    It warns of nothing either: the plan holds what speaks against it.
+
+    Parameters
+    ----------
+    bundle, normal, threshold, anomalous, threads
+        As of `recalibrate`.
+    called : str or None, default=None
+        What the manifest is to call the new normal pictures. None: the path, or what they are.
+
+    Raises
+    ------
+    BundleAltered
+        The saved model is replaced meanwhile.
+    ConfigurationError, TooFewImages, InputError, BundleError
+        As for `recalibrate`.
+
+    Examples
+    --------
+    >>> from residua.recalibration import plan_recalibration
+    >>> plan = plan_recalibration("part.residua", "line-2/good/")  # doctest: +SKIP
+    >>> plan.changes.threshold.upper, plan.warnings  # doctest: +SKIP
+    >>> plan.write("line-2.residua")  # doctest: +SKIP
+    """
+    scorer = BundleScorer(bundle, threads=threads)
+    rule = _rule(scorer.manifest, threshold, anomalous)
+    return _plan(bundle, scorer, rule, normal, anomalous, called)
+
+
+def _rule(
+    manifest: Manifest, threshold: str | ThresholdRule | LabelledRule | None, anomalous: Any
+) -> ThresholdRule | LabelledRule:
+    rule = any_rule(manifest.settings.threshold if threshold is None else threshold)
     if isinstance(rule, LabelledRule) and anomalous is None:
         raise ConfigurationError(
             f"threshold rule '{rule}' needs labelled anomalies; give some with --anomalous FOLDER"
@@ -121,26 +228,42 @@ def recalibrate(
             f"threshold rule '{rule}' sees no anomalies, so none can be given; leave them out, or "
             f"choose best_f1 or youden"
         )
+    return rule
+
+
+def _place(bundle: str | os.PathLike[str], output: str | os.PathLike[str] | None) -> Path:
     # A link to a bundle stays one.
-    final = Path(bundle).resolve() if output is None else Path(output)
-    check_writable(final)
+    return Path(bundle).resolve() if output is None else Path(output)
+
+
+def _plan(
+    path: str | os.PathLike[str],
+    scorer: BundleScorer,
+    rule: ThresholdRule | LabelledRule,
+    normal: Any,
+    anomalous: Any,
+    called: str | None,
+) -> RecalibrationPlan:
+    before = scorer.manifest
     found = _score(scorer, resolve_source(normal, prefer="train"))
     if found.fingerprint == before.data.fingerprint:
         raise InputError(
-            f"{_named(normal)} holds the pictures that the network was fitted on, which score "
-            f"lower than new ones do; give normal pictures that it has not seen"
+            f"{called or _named(normal)} holds the pictures that the network was fitted on, which "
+            f"score lower than new ones do; give normal pictures that it has not seen"
         )
     skipped, n_anomalous = found.failed, None
+    warned: list[ResiduaWarning] = []
     if isinstance(rule, LabelledRule):
         shown = _score(scorer, resolve_source(anomalous))
         skipped, n_anomalous = [*skipped, *shown.failed], shown.scores.size
         limits = rule.fit(found.scores, shown.scores)
     else:
-        limits = _fit(rule, found.scores)
-    _warn_of_skipped(skipped)
+        limits = rule.fit_quietly(found.scores)
+        warned += _shortcomings(rule, found.scores)
+    warned += _skipped(skipped)
     record = RecalibrationRecord(
         created=datetime.now(UTC),
-        source=_named(normal),
+        source=called or _named(normal),
         pictures=found.scores.size,
         anomalous=n_anomalous,
         skipped=len(skipped),
@@ -155,8 +278,10 @@ def recalibrate(
             "recalibrated": record,
         }
     )
-    write_recalibrated(final, open_bundle(bundle), after, found.scores)
-    return _outcome(final, before, after, found.scores)
+    bundle = open_bundle(path)
+    if bundle.manifest != before:
+        raise BundleAltered(f"{path} was replaced while it was recalibrated; do it again")
+    return RecalibrationPlan(bundle, after, found.scores, tuple(warned))
 
 
 @dataclass(frozen=True)
@@ -182,33 +307,30 @@ def _score(scorer: BundleScorer, source: ImageSource) -> _Scored:
     return _Scored(np.concatenate(scores), full_scale(maps), digest.hexdigest(), failed)
 
 
-def _fit(rule: ThresholdRule, scores: NDArray[np.float64]) -> Threshold:
-    limits = rule.fit(scores)
-    shortage = rule.shortage(scores.size)
+def _shortcomings(rule: ThresholdRule, scores: NDArray[np.float64]) -> list[ResiduaWarning]:
+    flat, shortage = rule.flatness(scores), rule.shortage(scores.size)
+    found: list[ResiduaWarning] = []
+    if flat is not None:
+        found.append(NoSpread(flat))
     if shortage is not None:
-        warnings.warn(f"{shortage}. Recalibrate on more pictures", TooFewForThreshold, stacklevel=3)
-    return limits
+        found.append(TooFewForThreshold(f"{shortage}. Recalibrate on more pictures"))
+    return found
 
 
-def _warn_of_skipped(failed: list[Verdict]) -> None:
+def _skipped(failed: list[Verdict]) -> list[ResiduaWarning]:
     if not failed:
-        return
+        return []
     causes = "; ".join(f"{verdict.id}: {verdict.error}" for verdict in failed[:3])
     more = f"; and {len(failed) - 3} more" if len(failed) > 3 else ""
-    warnings.warn(
-        f"{len(failed)} unreadable pictures are left out. {causes}{more}",
-        SkippedImages,
-        stacklevel=3,
-    )
+    text = f"{len(failed)} unreadable pictures are left out. {causes}{more}"
+    return [SkippedImages(text)]
 
 
-def _outcome(
-    path: Path, before: Manifest, after: Manifest, scores: NDArray[np.float64]
-) -> Recalibration:
+def _outcome(before: Manifest, after: Manifest, scores: NDArray[np.float64]) -> Recalibration:
     record = after.recalibrated
     assert record is not None
     return Recalibration(
-        path=str(path),
+        path=None,
         pictures=record.pictures,
         anomalous=record.anomalous,
         skipped=record.skipped,

@@ -6,7 +6,7 @@ import contextlib
 import csv
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
@@ -94,15 +94,20 @@ def csv_rows(file: IO[str]) -> Iterator[WriteRow]:
     writer.writerow(COLUMNS)
 
     def write(verdict: Verdict) -> None:
-        row = as_row(verdict)
-        flag = row["anomalous"]
-        row["anomalous"] = None if flag is None else str(flag).lower()
-        for name in ("score", "p"):
-            if row[name] is not None:
-                row[name] = repr(row[name])
-        writer.writerow([row[name] for name in COLUMNS])
+        writer.writerow(csv_cells(as_row(verdict)))
 
     yield write
+
+
+def csv_cells(row: Mapping[str, Any]) -> list[Any]:
+    """Return a row's values as CSV has them: lower case flags, numbers in full, None as nothing."""
+    cells = {**row}
+    flag = cells["anomalous"]
+    cells["anomalous"] = None if flag is None else str(flag).lower()
+    for name in ("score", "p"):
+        if cells[name] is not None:
+            cells[name] = repr(cells[name])
+    return list(cells.values())
 
 
 @contextlib.contextmanager

@@ -113,9 +113,22 @@ class BundleScorer:
         """What computed last; None: nothing did yet."""
         return self._latest
 
-    def score_batch(self, images: NDArray[np.uint8]) -> ScoredBatch:
-        """Score pictures (B, H, W, C), uint8, of the model's own input size, by all threads."""
-        return self._engine(1, lambda: images)(images)
+    @property
+    def threads(self) -> int:
+        """Threads that compute."""
+        return self._threads
+
+    def score_batch(self, images: NDArray[np.uint8], *, at_once: int = 1) -> ScoredBatch:
+        """Score pictures (B, H, W, C), uint8, of the model's own input size.
+
+        Parameters
+        ----------
+        images : ndarray of shape (B, H, W, C), uint8
+        at_once : int, default=1
+            Calls that are made at the same time, among which the threads are shared out. 1: all
+            threads compute this one.
+        """
+        return self._engine(at_once, lambda: images)(images)
 
     def anomaly_scores(self, data: Any) -> NDArray[np.float64]:
         """Return the score of each picture (N,): the higher, the more anomalous.

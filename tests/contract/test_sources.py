@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,14 @@ from PIL import Image
 from residua.errors import BadArray, ConfigurationError, DamagedImage
 from residua.images.joined import JoinedSource
 from residua.images.preprocess import InputSpec
-from residua.images.source import ArraySource, Batch, FileSource, ImageSource, as_source
+from residua.images.source import (
+    ArraySource,
+    Batch,
+    EncodedSource,
+    FileSource,
+    ImageSource,
+    as_source,
+)
 
 COUNT = 11
 BAD = (4, 8)
@@ -100,6 +108,20 @@ def from_broken_torch(folder: Path) -> ImageSource:
     return as_source(Broken())
 
 
+def from_encoded(format: str, *, bad: bool = False) -> Callable[[Path], ImageSource]:
+    def load(index: int) -> bytes:
+        if bad and index == BAD[0]:
+            raise KeyError(index)
+        if bad and index == BAD[1]:
+            return b""
+        stream = io.BytesIO()
+        Image.fromarray(levels()[index]).save(stream, format)
+        return stream.getvalue()
+
+    names = [f"kept {number}" for number in range(COUNT)]
+    return lambda folder: EncodedSource(load, COUNT, ids=names, labels=LABELS)
+
+
 SOURCES: dict[str, Callable[[Path], ImageSource]] = {
     **{
         f"array {dtype} {channels}": from_array(dtype, channels)
@@ -114,6 +136,8 @@ SOURCES: dict[str, Callable[[Path], ImageSource]] = {
     "torch": from_torch,
     "files with bad ones": from_files("L", "png", bad=True),
     "torch with bad ones": from_broken_torch,
+    **{f"encoded {format}": from_encoded(format) for format in ("PNG", "JPEG")},
+    "encoded with bad ones": from_encoded("PNG", bad=True),
     "subset": lambda folder: as_source(np.repeat(levels(), 2, axis=0)).take(range(0, 2 * COUNT, 2)),
     "subset of subset with bad ones": lambda folder: (
         from_files("L", "png", bad=True)(folder).take(range(COUNT)).take(range(COUNT))

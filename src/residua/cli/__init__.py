@@ -15,7 +15,8 @@ from residua import __version__
 
 # isort: off
 # Each module adds its commands to the app, which lists them in this order.
-from residua.cli import fitting, scoring, recalibrating, evaluating, reporting  # noqa: F401
+from residua.cli import fitting, scoring, watching, serving, recalibrating  # noqa: F401
+from residua.cli import exporting, evaluating, reporting  # noqa: F401
 from residua.cli import advising, comparing, refining  # noqa: F401
 from residua.cli import about, models, experiments  # noqa: F401
 

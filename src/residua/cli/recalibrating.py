@@ -49,6 +49,9 @@ def recalibrate(
         ),
     ] = None,
     force: Force = False,
+    preview: Annotated[
+        bool, typer.Option("--preview", help="Show what would change, and write nothing.")
+    ] = False,
     threads: Threads = None,
     as_json: AsJson = False,
 ) -> None:
@@ -57,23 +60,32 @@ def recalibrate(
     For a new camera, light or line: the network stays, and the pictures given here replace those
     on which threshold and p-values rested.
     """
+    from residua.recalibration import plan_recalibration
     from residua.recalibration import recalibrate as run
 
     if output is not None:
         check_new(output, force=force)
-    found = run(
-        bundle,
-        pictures(normal),
-        threshold=threshold,
-        anomalous=anomalous,
-        output=output,
-        threads=threads,
-    )
+    given = pictures(normal)
+    if preview:
+        plan = plan_recalibration(
+            bundle, given, threshold=threshold, anomalous=anomalous, threads=threads
+        )
+        plan.warn()
+        found = plan.changes
+    else:
+        found = run(
+            bundle,
+            given,
+            threshold=threshold,
+            anomalous=anomalous,
+            output=output,
+            threads=threads,
+        )
     if as_json:
         typer.echo(found.model_dump_json(indent=2))
         return
     print_table(_table(found))
-    say(f"written: {escape(found.path)}")
+    say("nothing was written" if found.path is None else f"written: {escape(found.path)}")
 
 
 def _table(found: Any) -> Any:

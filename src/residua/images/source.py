@@ -14,6 +14,7 @@ from residua.images.array_source import ArraySource
 from residua.images.base import ImageSource
 from residua.images.batches import Batch, Failure
 from residua.images.decode import printable
+from residua.images.encoded_source import EncodedSource
 from residua.images.file_source import FileSource
 from residua.images.folder import Split
 from residua.images.item_source import PillowSource, TorchDatasetSource, is_torch_dataset
@@ -21,6 +22,7 @@ from residua.images.item_source import PillowSource, TorchDatasetSource, is_torc
 __all__ = [
     "ArraySource",
     "Batch",
+    "EncodedSource",
     "Failure",
     "FileSource",
     "ImageSource",

@@ -241,6 +241,10 @@ class ReviewQueue(_Record):
 class Judgement(_Record):
     """What a person says of a kept picture."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"correct": False, "order": "uncertain"}]}
+    )
+
     correct: bool
     """Whether the verdict is right."""
     order: Order = "uncertain"
@@ -298,6 +302,10 @@ class ReviewSummary(_Record):
 
 class RecalibrationRequest(_Record):
     """From which confirmed pictures, and by which rule, the threshold is fitted anew."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"sample": "random", "threshold": "conformal(0.01)"}]}
+    )
 
     sample: Sample = "random"
     """random: those confirmed normal in random order; all: every one confirmed normal."""

@@ -126,18 +126,35 @@ class ThresholdRule(Rule, ABC):
         InputError
             A score that is not finite.
         """
+        threshold = self.fit_quietly(normal_scores)
+        flat = self.flatness(normal_scores)
+        if flat is not None:
+            warnings.warn(flat, NoSpread, stacklevel=2)
+        return threshold
+
+    def flatness(self, normal_scores: ArrayLike) -> str | None:
+        """Say what comes of normal scores (n,) that are all equal; None: they are not."""
+        scores = np.asarray(normal_scores, dtype=np.float64)
+        least, most = float(scores.min()), float(scores.max())
+        if least != most:
+            return None
+        return (
+            f"all {scores.size:,} calibration scores are {most:.6g}, so "
+            f"{self.for_count(scores.size)} flags whatever scores above that; check that the "
+            f"calibration pictures differ"
+        )
+
+    def fit_quietly(self, normal_scores: ArrayLike) -> Threshold:
+        """Fit the rule as `fit` does, but without its warning: `flatness` has the text.
+
+        A thread that shares its warnings with others, as in a service, cannot catch them.
+        """
         scores = checked_scores(normal_scores)
         self.require(scores.size)
         rule = self.for_count(scores.size)
         upper, lower = rule.limits(scores)
         least, most = float(scores.min()), float(scores.max())
         if least == most:
-            warnings.warn(
-                f"all {scores.size:,} calibration scores are {most:.6g}, so {rule} flags whatever "
-                "scores above that; check that the calibration pictures differ",
-                NoSpread,
-                stacklevel=2,
-            )
             # The mean of equal numbers may be off by a rounding.
             upper = max(upper, most)
             lower = None if lower is None else min(lower, least)

@@ -1,0 +1,160 @@
+"""`residua serve`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+import typer
+
+from residua.cli.common import EngineName, LowestPrecision, Threads, app, escape, say
+from residua.errors import ConfigurationError
+
+_MIB, _GIB = 1 << 20, 1 << 30
+
+
+@app.command(epilog="Example: residua serve part.residua")
+def serve(
+    bundles: Annotated[
+        list[str],
+        typer.Argument(
+            help="Saved models, served under the names of their folders; or NAME=PATH.",
+            metavar="BUNDLE",
+        ),
+    ],
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; 0.0.0.0: other machines reach it too.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.", min=0, max=65535)] = 8000,
+    keep: Annotated[
+        str, typer.Option(help="Scored pictures that are kept for review: off, flagged or all.")
+    ] = "flagged",
+    keep_days: Annotated[
+        float, typer.Option(help="Days after which pictures that nobody reviewed go; 0: never.")
+    ] = 30.0,
+    keep_gib: Annotated[
+        float, typer.Option(help="GiB of kept pictures, at most; 0: no limit.")
+    ] = 10.0,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of the review store. [default: the user's own]")
+    ] = None,
+    database: Annotated[
+        str | None,
+        typer.Option(
+            help="Review store: postgresql+psycopg://USER:PASSWORD@HOST/NAME. [default: SQLite]",
+            envvar="RESIDUA_DATABASE",
+        ),
+    ] = None,
+    station: Annotated[
+        str, typer.Option(help="Name of this service among those that share a database.")
+    ] = "station",
+    tokens: Annotated[
+        Path | None,
+        typer.Option(
+            help="File of bearer tokens, lines of ROLE NAME TOKEN; roles: reader, reviewer, "
+            "admin. [default: whoever reaches the service may do everything]",
+            envvar="RESIDUA_TOKENS",
+        ),
+    ] = None,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(help="Name under which the service is reached; may be given again."),
+    ] = None,
+    tls_cert: Annotated[Path | None, typer.Option(help="Certificate for https, PEM.")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="Its key, PEM.")] = None,
+    max_mib: Annotated[float, typer.Option(help="MiB of a request, at most.", min=0.01)] = 64.0,
+    max_megapixels: Annotated[
+        float, typer.Option(help="Millions of pixels of a picture, at most.", min=0.01)
+    ] = 64.0,
+    max_pictures: Annotated[int, typer.Option(help="Pictures of a request.", min=1)] = 64,
+    queue: Annotated[
+        int, typer.Option(help="Pictures waiting at a time; more are sent away with 429.", min=1)
+    ] = 256,
+    upload_seconds: Annotated[
+        float, typer.Option(help="Seconds in which a request's body has to come.")
+    ] = 30.0,
+    queue_seconds: Annotated[
+        float, typer.Option(help="Seconds after which a waiting picture is given up.")
+    ] = 20.0,
+    threads: Threads = None,
+    engine: EngineName = "auto",
+    precision: LowestPrecision = "float32",
+    log_format: Annotated[str, typer.Option(help="Log lines as text or json.")] = "text",
+) -> None:
+    """Serve saved models over HTTP, with a web page for inspectors.
+
+    A bundle that is replaced on disk is taken up without a request being dropped. Without --tokens
+    and on other than 127.0.0.1, everybody on the network may score, review and recalibrate.
+    """
+    import signal
+
+    import uvicorn
+    from pydantic import ValidationError
+
+    from residua.service.access import hosts_for, is_loopback
+    from residua.service.logs import configure
+    from residua.service.server import config_for
+    from residua.service.settings import Limits, Retention, ServiceSettings
+
+    if log_format not in ("text", "json"):
+        raise ConfigurationError(f"--log-format is {log_format!r}; write text or json")
+    configure(cast("Any", log_format))
+    try:
+        settings = ServiceSettings(
+            bundles=_named(bundles),
+            data=data,
+            database=database,
+            station=station,
+            tokens=tokens,
+            hosts=hosts_for(host, allow_host or []),
+            threads=threads,
+            engine=engine,
+            precision=cast("Any", precision),
+            limits=Limits(
+                max_bytes=round(max_mib * _MIB),
+                max_pixels=round(max_megapixels * 1e6),
+                max_pictures=max_pictures,
+                queue=queue,
+                bytes_in_flight=max(4 * round(max_mib * _MIB), 256 * _MIB),
+                upload_seconds=upload_seconds,
+                queue_seconds=queue_seconds,
+            ),
+            retention=Retention(
+                keep=cast("Any", keep),
+                days=keep_days or None,
+                max_bytes=round(keep_gib * _GIB) or None,
+            ),
+        )
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise ConfigurationError(f"{where}: {first['msg']}, not {first['input']!r}") from error
+    if tokens is None and not is_loopback(host):
+        say(
+            "[bold yellow]warning:[/] without --tokens everybody who reaches this machine may "
+            "score, review and recalibrate"
+        )
+    config = config_for(settings, host=host, port=port, tls_cert=tls_cert, tls_key=tls_key)
+    scheme = "http" if tls_cert is None else "https"
+    shown = f"[{host}]" if ":" in host else host
+    say(f"serving {escape(', '.join(settings.bundles))} at {scheme}://{escape(shown)}:{port}")
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # uvicorn raises the signal once more when all is finished; that is no failure.
+        signal.signal(number, lambda *_: None)
+    uvicorn.Server(config).run()
+
+
+def _named(bundles: list[str]) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for text in bundles:
+        given, equals, path = text.partition("=")
+        where = Path(path if equals else text)
+        name = given if equals else where.resolve().name.removesuffix(".residua")
+        if not name or "/" in name:
+            raise ConfigurationError(f"{text!r} names no model; write NAME=PATH")
+        if name in found:
+            raise ConfigurationError(
+                f"two models are called {name!r}; give one another name: NAME={where}"
+            )
+        found[name] = where
+    return found

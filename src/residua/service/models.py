@@ -1,0 +1,167 @@
+"""The models that are served, each replaced when its bundle on disk is."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from residua.bundle import open_bundle
+from residua.errors import BundleError, ResiduaError, UnknownModel, nearest_names
+from residua.service.served import ServedModel, revision_of
+
+# Looks at an absent bundle before it counts as gone: a replacement is two renames.
+_LOOKS_ABSENT = 5
+
+
+class Reload(NamedTuple):
+    """What came of a bundle that was found altered on disk."""
+
+    name: str
+    model: ServedModel | None
+    """The new revision. None: it cannot be used."""
+    failure: str | None
+
+
+class ServedModels:
+    """Serves models by name; a bundle replaced on disk is opened beside the old one, then swapped.
+
+    Who has taken a model goes on with it, so that no request notices.
+
+    Parameters
+    ----------
+    bundles : mapping of str to Path
+        Bundles by name.
+    threads, engine, precision
+        As for `residua.runtime.BundleScorer`.
+    every : float
+        Seconds between looks at the disk.
+    reloaded : callable
+        Called with each `Reload`, from the thread that looks.
+
+    Raises
+    ------
+    BundleError
+        A bundle cannot be used.
+    """
+
+    def __init__(
+        self,
+        bundles: Mapping[str, Path],
+        *,
+        threads: int | None = None,
+        engine: str = "auto",
+        precision: Literal["float32", "bf16"] = "float32",
+        every: float = 1.0,
+        reloaded: Callable[[Reload], None] | None = None,
+    ) -> None:
+        self._paths = dict(bundles)
+        self._threads, self._engine, self._precision = threads, engine, precision
+        self._every = every
+        self._reloaded = reloaded or (lambda _: None)
+        self._models = {name: self._open(name) for name in self._paths}
+        self._failures: dict[str, str] = {}
+        self._failed_revision: dict[str, str] = {}
+        self._absent = dict.fromkeys(self._paths, 0)
+        self._lock = threading.Lock()
+        self._ended = threading.Event()
+        self._watch = threading.Thread(target=self._look, name="residua-reload", daemon=True)
+        self._watch.start()
+
+    def __iter__(self) -> Iterator[ServedModel]:
+        return iter([self._models[name] for name in self._paths])
+
+    def __getitem__(self, name: str) -> ServedModel:
+        """Return the revision now served.
+
+        Raises
+        ------
+        UnknownModel
+            No model of that name is served.
+        """
+        model = self._models.get(name)
+        if model is None:
+            raise UnknownModel(
+                f"no model is called {name[:100]!r} here; {nearest_names(name[:100], self._paths)}"
+            )
+        return model
+
+    def failure(self, name: str) -> str | None:
+        """Return why the bundle on disk is not the one that is served; None: it is."""
+        return self._failures.get(name)
+
+    def refresh(self, name: str) -> Reload | None:
+        """Look at a model's bundle; None: nothing has changed."""
+        with self._lock:
+            found = self._refreshed(name)
+        if found is not None:
+            self._reloaded(found)
+        return found
+
+    def close(self) -> None:
+        """End looking."""
+        self._ended.set()
+        self._watch.join()
+
+    def _look(self) -> None:
+        while not self._ended.wait(self._every):
+            for name in self._paths:
+                self.refresh(name)
+
+    def _refreshed(self, name: str) -> Reload | None:
+        try:
+            revision = revision_of(self._paths[name])
+        except OSError as error:
+            return self._missing(name, error)
+        self._absent[name] = 0
+        if revision == self._models[name].revision:
+            self._failures.pop(name, None)
+            self._failed_revision.pop(name, None)
+            return None
+        if revision == self._failed_revision.get(name):
+            return None
+        try:
+            model = self._open(name)
+        except (ResiduaError, OSError) as error:
+            if not self._still(name, revision):
+                return None  # replaced while it was read; the next look sees it
+            self._failed_revision[name] = revision
+            return self._failed(name, str(error))
+        self._models[name] = model
+        self._failures.pop(name, None)
+        self._failed_revision.pop(name, None)
+        return Reload(name, model, None)
+
+    def _missing(self, name: str, error: OSError) -> Reload | None:
+        self._absent[name] += 1
+        if self._absent[name] != _LOOKS_ABSENT:
+            return None
+        return self._failed(name, f"{self._paths[name]} cannot be read: {error.strerror}")
+
+    def _failed(self, name: str, why: str) -> Reload:
+        self._failures[name] = why
+        return Reload(name, None, why)
+
+    def _still(self, name: str, revision: str) -> bool:
+        try:
+            return revision_of(self._paths[name]) == revision
+        except OSError:
+            return False
+
+    def _open(self, name: str) -> ServedModel:
+        path = self._paths[name]
+        try:
+            model = ServedModel(
+                name,
+                path,
+                threads=self._threads,
+                engine=self._engine,
+                precision=self._precision,
+            )
+        except OSError:
+            open_bundle(path)  # says by name what is wrong
+            raise
+        if not self._still(name, model.revision):
+            raise BundleError(f"{path} was replaced while it was read")
+        return model

@@ -1,0 +1,246 @@
+"""A request's pictures to their verdicts: decoded, computed, kept, watched for drift."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import numpy as np
+
+from residua.errors import ImageError, StoreError
+from residua.scoring.calibration import p_values
+from residua.scoring.verdicts import ScoredBatch
+from residua.service.admission import Admission
+from residua.service.batching import Batcher
+from residua.service.forms import Upload
+from residua.service.keeping import Keeper
+from residua.service.metrics import Metrics
+from residua.service.pictures import Decoded, decode_upload, printable_upload, views_of
+from residua.service.problems import kind_of, problem_of
+from residua.service.schemas import PictureResult, View
+from residua.service.served import ServedModel
+from residua.service.settings import Limits
+from residua.service.store.pictures import NewPicture
+
+
+class _Found(NamedTuple):
+    """One picture with all that is known of it."""
+
+    result: PictureResult
+    decoded: Decoded | None
+    scored: ScoredBatch | None
+
+
+class Scoring:
+    """Scores the pictures of requests.
+
+    Parameters
+    ----------
+    batcher : Batcher
+    pool : ThreadPoolExecutor
+        Threads that decode pictures and write heat maps.
+    admission : Admission
+    keeper : Keeper
+    metrics : Metrics
+    limits : Limits
+    station : str
+        Under which the watch for drift is written.
+    """
+
+    def __init__(
+        self,
+        batcher: Batcher,
+        pool: ThreadPoolExecutor,
+        admission: Admission,
+        keeper: Keeper,
+        metrics: Metrics,
+        limits: Limits,
+        station: str,
+    ) -> None:
+        self._batcher, self._pool, self._admission = batcher, pool, admission
+        self._keeper, self._metrics, self._limits = keeper, metrics, limits
+        self._station = station
+
+    async def score(
+        self,
+        model: ServedModel,
+        uploads: Sequence[Upload],
+        views: frozenset[View] = frozenset(),
+        *,
+        request_id: str | None = None,
+    ) -> list[PictureResult]:
+        """Score pictures, in their order; one that cannot be read becomes a result with an error.
+
+        Raises
+        ------
+        TooBusy, WaitedTooLong, RequestTooLarge
+            There is no room, or no turn in time.
+        """
+        with self._admission.hold_pictures(len(uploads)):
+            tasks = [
+                asyncio.create_task(self._one(model, index, upload, views, request_id))
+                for index, upload in enumerate(uploads)
+            ]
+            try:
+                found = await asyncio.gather(*tasks)
+            except BaseException:
+                for task in tasks:
+                    task.cancel()
+                raise
+            return await self._kept(model, uploads, found)
+
+    async def look(
+        self, model: ServedModel, name: str, content: bytes, views: frozenset[View]
+    ) -> PictureResult:
+        """Score a picture again to look at it: it is neither kept nor counted.
+
+        Raises
+        ------
+        TooBusy, WaitedTooLong
+            As for `score`.
+        """
+        with self._admission.hold_pictures(1):
+            found = await self._one(model, 0, Upload(name, content), views, None)
+        return found.result
+
+    async def _one(
+        self,
+        model: ServedModel,
+        index: int,
+        upload: Upload,
+        views: frozenset[View],
+        request_id: str | None,
+    ) -> _Found:
+        loop = asyncio.get_running_loop()
+        name = printable_upload(upload.name, index)
+        limits = model.manifest.threshold
+        try:
+            decoded = await loop.run_in_executor(
+                self._pool,
+                decode_upload,
+                upload.content,
+                model.manifest.input,
+                name,
+                self._limits.max_pixels,
+            )
+        except ImageError as error:
+            self._metrics.problems.labels(kind_of(error).slug).inc()
+            failed = PictureResult(
+                index=index,
+                name=name,
+                threshold=limits.upper,
+                lower=limits.lower,
+                error=problem_of(error, request_id),
+            )
+            return _Found(failed, None, None)
+        scored = await asyncio.wrap_future(self._batcher.submit(model, decoded.image))
+        seen = (
+            await loop.run_in_executor(
+                self._pool, views_of, views, decoded.image, scored, model.manifest.map_ceiling
+            )
+            if views
+            else {}
+        )
+        rebuilds = model.manifest.model.rebuilds_pixels
+        score = float(scored.scores[0])
+        result = PictureResult(
+            index=index,
+            name=name,
+            score=score,
+            verdict="anomalous" if limits.is_anomalous(scored.scores)[0] else "normal",
+            threshold=limits.upper,
+            lower=limits.lower,
+            p_value=float(p_values(score, model.calibration_scores)),
+            width=decoded.width,
+            height=decoded.height,
+            heatmap=seen.get("heatmap"),
+            reconstruction=seen.get("reconstruction") if rebuilds else None,
+            input=seen.get("input"),
+        )
+        return _Found(result, decoded, scored)
+
+    async def _kept(
+        self, model: ServedModel, uploads: Sequence[Upload], found: Sequence[_Found]
+    ) -> list[PictureResult]:
+        """Count what was found and have kept what is to be."""
+        scores: list[float] = []
+        wanted: list[tuple[int, NewPicture]] = []
+        for one, upload in zip(found, uploads, strict=True):
+            result = one.result
+            if result.score is None or result.verdict is None or one.decoded is None:
+                continue
+            scores.append(result.score)
+            self._metrics.verdicts.labels(model.name, result.verdict).inc()
+            if self._keeper.wants(anomalous=result.verdict == "anomalous"):
+                wanted.append((result.index, _new_picture(model, upload, result, one.decoded)))
+        self._watch(model, scores)
+        results = [one.result for one in found]
+        if not wanted:
+            return results
+        failure: str | None = None
+        ids: list[int | None]
+        try:
+            future = self._keeper.keep([picture for _, picture in wanted])
+            ids = await asyncio.wrap_future(future)
+        except StoreError as error:
+            ids, failure = [None] * len(wanted), str(error)
+        for (index, _), number in zip(wanted, ids, strict=True):
+            why = None
+            if number is None:
+                self._metrics.not_kept.inc()
+                why = failure or "pictures that were reviewed fill the store; remove some"
+            else:
+                self._metrics.kept.inc()
+            results[index] = results[index].model_copy(
+                update={"kept": number, "keeping_failed": why}
+            )
+        return results
+
+    def _watch(self, model: ServedModel, scores: list[float]) -> None:
+        if not scores:
+            return
+        limits = model.manifest.threshold
+        self._metrics.scores.observe(
+            model.name, model.revision, scores, model.calibration_scores, limits.upper
+        )
+
+        def observe() -> None:
+            if model.observe(scores) is not None:
+                self._keeper.save_drift(model, self._station)
+
+        # A look takes milliseconds, which other requests should not wait for.
+        self._pool.submit(observe)
+
+
+def _new_picture(
+    model: ServedModel, upload: Upload, result: PictureResult, decoded: Decoded
+) -> NewPicture:
+    limits = model.manifest.threshold
+    assert result.score is not None
+    assert result.p_value is not None
+    return NewPicture(
+        model=model.name,
+        revision=model.revision,
+        name=result.name,
+        content=upload.content,
+        media_type=decoded.media_type,
+        width=decoded.width,
+        height=decoded.height,
+        score=result.score,
+        threshold=limits.upper,
+        lower=limits.lower,
+        anomalous=result.verdict == "anomalous",
+        p_value=result.p_value,
+        margin=margin(result.score, limits.upper, limits.lower, limits.normal_std),
+    )
+
+
+def margin(score: float, upper: float, lower: float | None, spread: float) -> float:
+    """Return how far a score is from the nearest limit, in spreads of normal scores.
+
+    The smaller it is, the less certain is the verdict.
+    """
+    away = [abs(score - limit) for limit in (upper, lower) if limit is not None]
+    return min(away) / max(spread, float(np.finfo(np.float64).tiny))

@@ -1,0 +1,117 @@
+"""The running service: its models, threads, store and counters, put together and taken apart."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from concurrent.futures import ThreadPoolExecutor
+
+import platformdirs
+
+from residua.errors import StoreFull
+from residua.images.parallel import usable_processors
+from residua.service.access import Tokens
+from residua.service.admission import Admission
+from residua.service.batching import Batcher
+from residua.service.keeping import Keeper
+from residua.service.logs import log
+from residua.service.metrics import Metrics
+from residua.service.models import Reload, ServedModels
+from residua.service.recalibrations import Recalibrations
+from residua.service.scoring import Scoring
+from residua.service.settings import ServiceSettings
+from residua.service.store.store import ReviewStore
+
+# Readers that look at no picture, such as of the review queue.
+_THREADS_BESIDE = 2
+
+
+class Station:
+    """All that the HTTP interface calls on.
+
+    Parameters
+    ----------
+    settings : ServiceSettings
+
+    Raises
+    ------
+    BundleError
+        A bundle cannot be used.
+    ConfigurationError
+        The tokens cannot be read.
+    StoreError
+        The review store can never be used as it is.
+    """
+
+    def __init__(self, settings: ServiceSettings) -> None:
+        self.settings = settings
+        self.tokens = Tokens.read(settings.tokens)
+        self.admission = Admission(settings.limits)
+        self.models = ServedModels(
+            settings.bundles,
+            threads=settings.threads,
+            engine=settings.engine,
+            precision=settings.precision,
+            every=settings.reload_seconds,
+            reloaded=self._reloaded,
+        )
+        limits = settings.limits
+        threads = settings.threads or usable_processors()
+        self._pool = ThreadPoolExecutor(threads + _THREADS_BESIDE, thread_name_prefix="residua-io")
+        self.batcher = Batcher(
+            threads,
+            wait=limits.batch_milliseconds / 1000,
+            patience=limits.queue_seconds,
+            observe=lambda *batch: self.metrics.batch(*batch),
+        )
+        self.metrics = Metrics(
+            self.models,
+            waiting=lambda: self.batcher.waiting,
+            in_flight=lambda: self.admission.pictures,
+            bytes_held=lambda: self.admission.bytes,
+        )
+        self.keeper = Keeper(self._open_store, settings.retention)
+        self.scoring = Scoring(
+            self.batcher,
+            self._pool,
+            self.admission,
+            self.keeper,
+            self.metrics,
+            limits,
+            settings.station,
+        )
+        self.recalibrations = Recalibrations(self.models, self.keeper, settings.retention.keep)
+        for model in self.models:
+            self.keeper.resume_drift(model, settings.station)
+            log("model_served", model=model.name, revision=model.revision, engine=model.engine)
+
+    async def close(self) -> None:
+        """Finish what was taken, write what is to be kept, end the threads."""
+        await asyncio.to_thread(self._close)
+
+    def _close(self) -> None:
+        self.models.close()
+        self.batcher.close()
+        self._pool.shutdown()
+        for model in self.models:
+            self.keeper.save_drift(model, self.settings.station)
+        self.keeper.close()
+        log("stopped")
+
+    def _open_store(self) -> ReviewStore:
+        if self.settings.database is not None:
+            return ReviewStore.open(self.settings.database)
+        folder = self.settings.data or platformdirs.user_data_path("residua")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreFull(f"the folder {folder} cannot be made: {error.strerror}") from error
+        return ReviewStore.open(folder=folder)
+
+    def _reloaded(self, reload: Reload) -> None:
+        self.metrics.reloads.labels(reload.name, "failed" if reload.model is None else "done").inc()
+        if reload.model is None:
+            log("reload_failed", logging.WARNING, model=reload.name, cause=reload.failure)
+        else:
+            self.keeper.resume_drift(reload.model, self.settings.station)
+            log("reloaded", model=reload.name, revision=reload.model.revision)

@@ -1,0 +1,1 @@
+"""What is kept of scored pictures, and what people said of them."""

@@ -1,0 +1,168 @@
+"""The model that scores, replaced while it works when another one lies at its path."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from residua.bundle import CHECKSUMS
+from residua.engines.base import Precision
+from residua.errors import ResiduaError
+from residua.images.preprocess import InputSpec
+from residua.runtime import BundleScorer
+from residua.scoring.calibration import p_values
+from residua.scoring.verdicts import ScoredBatch, batch_size_for
+from residua.watching.notices import Notices
+
+_CHECK_EVERY = 1.0
+_MOST_IN_BATCH = 16
+
+_State = tuple[tuple[str, int, int, int], ...]
+
+
+class LiveModel:
+    """A bundle that may be replaced on disk at any time.
+
+    Parameters
+    ----------
+    path : Path
+    notices : Notices
+    threads, engine, precision
+        As of `BundleScorer`.
+
+    Attributes
+    ----------
+    revision : str
+        The first 12 hexadecimal digits of the SHA-256 of the bundle's checksums.
+
+    Raises
+    ------
+    BundleError
+        There is no usable bundle at the path.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        notices: Notices,
+        *,
+        threads: int | None = None,
+        engine: str = "auto",
+        precision: Precision = "float32",
+    ) -> None:
+        self.path = path
+        self._notices = notices
+        self._threads, self._engine, self._precision = threads, engine, precision
+        self._state = self._seen = _state_of(path)
+        self._checked = -np.inf
+        self._take(self._opened())
+
+    @property
+    def name(self) -> str:
+        """The bundle's name, as notifications have it."""
+        return self.path.stem
+
+    @property
+    def spec(self) -> InputSpec:
+        """To what pictures are brought."""
+        return self._scorer.manifest.input
+
+    @property
+    def map_ceiling(self) -> float:
+        """Full scale of heat maps."""
+        return self._scorer.manifest.map_ceiling
+
+    @property
+    def threshold(self) -> float:
+        """Scores above are anomalous."""
+        return self._scorer.manifest.threshold.upper
+
+    @property
+    def batch_size(self) -> int:
+        """Pictures at a time: few, since each waits for all of them."""
+        return min(batch_size_for(self.spec), _MOST_IN_BATCH)
+
+    def score(self, images: NDArray[np.uint8]) -> ScoredBatch:
+        """Score pictures (B, H, W, C) of the spec.
+
+        Raises
+        ------
+        EngineFailed
+            Most often: there is too little memory.
+        """
+        return self._scorer.score_batch(images)
+
+    def judged(self, scores: NDArray[np.float64]) -> tuple[list[bool], list[float]]:
+        """Return for scores (N,), none of them NaN, whether each is anomalous, and its p-value."""
+        flagged = self._scorer.manifest.threshold.is_anomalous(scores)
+        return flagged.tolist(), p_values(scores, self._calibration).tolist()
+
+    def refresh(self, now: float) -> None:
+        """Take the bundle that lies at the path now, if it is another one and sound.
+
+        It is opened when its files have stood still from one check to the next.
+        """
+        if now - self._checked < _CHECK_EVERY:
+            return
+        self._checked = now
+        state = _state_of(self.path)
+        before, self._seen = self._seen, state
+        if state == self._state or state != before:
+            return
+        try:
+            opened = self._opened()
+        except ResiduaError as error:
+            if _state_of(self.path) == state:
+                self._state = state  # not to be opened again until it changes
+                self._notices.trouble(
+                    "model",
+                    f"the bundle at {self.path} has changed and cannot be used, the one before "
+                    f"goes on: {error}",
+                )
+            return
+        if _state_of(self.path) != state:
+            return  # replaced while it was opened: at the next check
+        self._state = state
+        old = self.revision
+        self._take(opened)
+        if self.revision != old:
+            self._notices.say(
+                f"the bundle at {self.path} was replaced: revision {self.revision} scores from now "
+                f"on, {old} did before"
+            )
+        self._notices.over("model", f"the bundle at {self.path} can be used again")
+
+    def _opened(self) -> tuple[BundleScorer, NDArray[np.float64], str]:
+        """Open the bundle and score once: what is wrong with it shows now, not at a picture."""
+        scorer = BundleScorer(
+            self.path, threads=self._threads, engine=self._engine, precision=self._precision
+        )
+        scorer.score_batch(np.zeros((1, *scorer.manifest.input.shape), np.uint8))
+        calibration = np.sort(scorer.calibration_scores)
+        return scorer, calibration, _revision_of(self.path)
+
+    def _take(self, opened: tuple[BundleScorer, NDArray[np.float64], str]) -> None:
+        self._scorer, self._calibration, self.revision = opened
+
+
+def _state_of(path: Path) -> _State:
+    """Return what changes when a file of the bundle does."""
+    try:
+        with os.scandir(path) as entries:
+            found = [(entry.name, entry.stat()) for entry in entries]
+    except OSError:
+        return ()
+    return tuple(
+        sorted((name, one.st_size, one.st_mtime_ns, one.st_ctime_ns) for name, one in found)
+    )
+
+
+def _revision_of(path: Path) -> str:
+    try:
+        return hashlib.sha256((path / CHECKSUMS).read_bytes()).hexdigest()[:12]
+    except OSError:
+        return "unknown"

@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from residua.errors import BundleError, BundleNotFound, UnknownModel
+from residua.recalibration import recalibrate
+from residua.runtime import BundleScorer
+from residua.service.models import Reload, ServedModels
+
+NOW = 1000.0  # looks at the disk only when asked to
+
+
+@pytest.fixture
+def own(bundle: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(bundle, tmp_path / "part.residua"))
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., ServedModels]]:
+    opened: list[ServedModels] = []
+
+    def begin(**options: object) -> ServedModels:
+        options = {"every": NOW, **options}
+        opened.append(ServedModels(**options))  # type: ignore[arg-type]
+        return opened[-1]
+
+    yield begin
+    for models in opened:
+        models.close()
+
+
+def test_a_served_model_gives_the_scores_of_its_bundle(
+    own: Path, serve: Callable[..., ServedModels], blobs: NDArray[np.uint8]
+) -> None:
+    model = serve(bundles={"part": own})["part"]
+    images = blobs[:8, ..., None]
+    for at_once in (1, model.threads):
+        found = model.compute(images, at_once=at_once).scores
+        assert found == pytest.approx(BundleScorer(own).anomaly_scores(images), rel=1e-5)
+
+
+def test_an_unknown_name_offers_the_nearest(own: Path, serve: Callable[..., ServedModels]) -> None:
+    with pytest.raises(UnknownModel, match="did you mean 'part'"):
+        serve(bundles={"part": own})["parts"]
+
+
+def test_a_bundle_that_is_not_there_or_broken_is_refused_at_the_start(
+    own: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(BundleNotFound, match="residua fit"):
+        ServedModels({"none": tmp_path / "none"})
+    (own / "model.onnx").write_bytes(b"")
+    with pytest.raises(BundleError):
+        ServedModels({"part": own})
+
+
+def test_a_replaced_bundle_is_taken_up_and_who_holds_the_old_one_goes_on(
+    own: Path, serve: Callable[..., ServedModels], blobs: NDArray[np.uint8]
+) -> None:
+    told: list[Reload] = []
+    models = serve(bundles={"part": own}, reloaded=told.append)
+    before = models["part"]
+    scores = before.compute(blobs[:4, ..., None], at_once=1).scores
+    recalibrate(own, blobs[:40], threshold="percentile(50)")
+    assert models.refresh("part") is not None
+    after = models["part"]
+    assert after is not before
+    assert after.revision != before.revision
+    assert after.manifest.threshold.rule == "percentile(50)"
+    assert before.compute(blobs[:4, ..., None], at_once=2).scores == pytest.approx(scores)
+    assert [one.model for one in told] == [after]
+    assert models.refresh("part") is None
+
+
+def test_a_broken_replacement_is_reported_once_and_the_old_one_goes_on(
+    own: Path, serve: Callable[..., ServedModels], bundle: Path
+) -> None:
+    told: list[Reload] = []
+    models = serve(bundles={"part": own}, reloaded=told.append)
+    before = models["part"]
+    sums = own / "SHA256SUMS"
+    sums.write_text(sums.read_text().replace("0", "1", 1))
+    for _ in range(3):
+        models.refresh("part")
+    assert models["part"] is before
+    assert len(told) == 1
+    assert "altered or cut short" in (models.failure("part") or "")
+    shutil.copyfile(bundle / "SHA256SUMS", sums)
+    models.refresh("part")
+    assert models.failure("part") is None
+
+
+def test_a_vanished_bundle_is_reported_and_the_old_one_goes_on(
+    own: Path, serve: Callable[..., ServedModels]
+) -> None:
+    models = serve(bundles={"part": own})
+    away = own.rename(own.with_name("away"))
+    for _ in range(4):
+        models.refresh("part")
+    assert models.failure("part") is None, "a replacement is two renames"
+    models.refresh("part")
+    assert "cannot be read" in (models.failure("part") or "")
+    assert models["part"].manifest is not None
+    away.rename(own)
+    models.refresh("part")
+    assert models.failure("part") is None
+
+
+def test_the_disk_is_looked_at_by_itself(own: Path, serve: Callable[..., ServedModels]) -> None:
+    done = threading.Event()
+    models = serve(bundles={"part": own}, every=0.02, reloaded=lambda _: done.set())
+    before = models["part"].revision
+    manifest = own / "residua.json"
+    manifest.write_text(manifest.read_text())  # nothing that counts
+    time.sleep(0.1)
+    assert models["part"].revision == before
+    recalibrate(
+        own,
+        np.random.default_rng(0).integers(0, 255, (30, 16, 16), np.uint8),
+        threshold="percentile(90)",
+    )
+    assert done.wait(10)
+    assert models["part"].revision != before
+
+
+def test_nothing_is_read_from_disk_once_a_model_is_served(
+    own: Path, serve: Callable[..., ServedModels], blobs: NDArray[np.uint8]
+) -> None:
+    model = serve(bundles={"part": own})["part"]
+    shutil.rmtree(own)
+    for at_once in (1, model.threads):
+        assert model.compute(blobs[:4, ..., None], at_once=at_once).scores.shape == (4,)
+    assert model.calibration_scores.size
+
+
+def test_the_watch_for_drift_goes_on_after_a_restart(
+    own: Path, serve: Callable[..., ServedModels]
+) -> None:
+    model = serve(bundles={"part": own})["part"]
+    high = [float(model.calibration_scores[-1]) * 10] * 60
+    assert model.observe(high[:49]) is None
+    assert model.observe(high[49:50]) is not None
+    again = serve(bundles={"part": own})["part"]
+    again.resume_drift(model.drift_record())
+    assert again.drift == model.drift
+    assert again.drift.looks == 1
+    again.reset_drift()
+    assert again.drift.looks == 0

@@ -43,8 +43,9 @@
     │   ├── WrongMediaType                 a body of a type that is not taken
     │   ├── RequestTooLarge                more bytes or pictures than the limit
     │   ├── UploadTooSlow                  the body did not come in time
-    │   ├── TooBusy                        the queue is full; says when to come again
-    │   ├── WaitedTooLong                  the queue was too slow; says when to come again
+    │   ├── ComeAgain                      it may succeed later, and says when
+    │   │   ├── TooBusy                    the queue is full
+    │   │   └── WaitedTooLong              the queue was too slow
     │   ├── TokenNeeded                    no bearer token, or one that is not known
     │   ├── NotAllowed                     the token's role does not reach
     │   ├── ForeignPage                    a request that another site's page sent
@@ -277,7 +278,7 @@ class UploadTooSlow(RequestRefused):
     """The body did not come in time."""
 
 
-class _ComeAgain(RequestRefused):
+class ComeAgain(RequestRefused):
     """It may succeed a little later."""
 
     def __init__(self, text: str, *, retry_after: int = 1) -> None:
@@ -286,11 +287,11 @@ class _ComeAgain(RequestRefused):
         """Seconds to wait before coming again."""
 
 
-class TooBusy(_ComeAgain):
+class TooBusy(ComeAgain):
     """As many pictures as may wait are waiting."""
 
 
-class WaitedTooLong(_ComeAgain):
+class WaitedTooLong(ComeAgain):
     """A picture's turn did not come in time."""
 
 

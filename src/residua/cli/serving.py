@@ -92,7 +92,7 @@ def serve(
     from pydantic import ValidationError
 
     from residua.service.access import hosts_for, is_loopback
-    from residua.service.logs import configure
+    from residua.service.logs import configure, log
     from residua.service.server import config_for
     from residua.service.settings import Limits, Retention, ServiceSettings
 
@@ -134,14 +134,33 @@ def serve(
             "[bold yellow]warning:[/] without --tokens everybody who reaches this machine may "
             "score, review and recalibrate"
         )
+    listening = _listening(host, port)
     config = config_for(settings, host=host, port=port, tls_cert=tls_cert, tls_key=tls_key)
+    where, at, *_ = listening.getsockname()
     scheme = "http" if tls_cert is None else "https"
-    shown = f"[{host}]" if ":" in host else host
-    say(f"serving {escape(', '.join(settings.bundles))} at {scheme}://{escape(shown)}:{port}")
+    url = f"{scheme}://{f'[{where}]' if ':' in where else where}:{at}"
+    if log_format == "json":
+        log("serving", url=url, models=list(settings.bundles))
+    else:
+        say(f"serving {escape(', '.join(settings.bundles))} at {escape(url)}")
     for number in (signal.SIGINT, signal.SIGTERM):
         # uvicorn raises the signal once more when all is finished; that is no failure.
         signal.signal(number, lambda *_: None)
-    uvicorn.Server(config).run()
+    uvicorn.Server(config).run(sockets=[listening])
+
+
+def _listening(host: str, port: int) -> Any:
+    """Return a socket that listens; before any model is opened, as this fails the sooner."""
+    import socket
+
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        raise ConfigurationError(
+            f"cannot listen on {host}, port {port}: {error.strerror}; choose another --host or "
+            f"--port"
+        ) from error
 
 
 def _named(bundles: list[str]) -> dict[str, Path]:

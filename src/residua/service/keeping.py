@@ -89,8 +89,8 @@ class Keeper:
         if self._store is None:
             with self._opening:
                 if self._store is None:
-                    if time.monotonic() < self._away_until and self._failure is not None:
-                        raise StoreUnavailable(str(self._failure)) from self._failure
+                    if self._resting is not None:
+                        raise StoreUnavailable(str(self._resting)) from self._resting
                     try:
                         self._store = self._open_store()
                     except StoreError as error:
@@ -177,25 +177,31 @@ class Keeper:
         if not together:
             return
         pictures = [picture for one in together for picture in one.pictures]
+        if self._resting is not None:  # not noted anew, or the store would never be asked again
+            for one in together:
+                one.ids.set_exception(self._resting)
+            return
         try:
-            ids = self._ready().keep(pictures, max_bytes=self._retention.max_bytes)
+            ids = self.store.keep(pictures, max_bytes=self._retention.max_bytes)
         except Exception as error:
             self._note(error if isinstance(error, StoreError) else StoreUnavailable(str(error)))
             for one in together:
                 one.ids.set_exception(self._failure or error)
             return
-        self._failure = None
+        self._recover()
         rest = iter(ids)
         for one in together:
             one.ids.set_result([next(rest) for _ in one.pictures])
 
     def _attempt(self, act: Callable[[ReviewStore], None]) -> None:
-        if not self.on:
+        if not self.on or self._resting is not None:
             return
         try:
-            act(self._ready())
+            act(self.store)
         except Exception as error:
             self._note(error if isinstance(error, StoreError) else StoreUnavailable(str(error)))
+        else:
+            self._recover()
 
     def _clean(self) -> None:
         days = self._retention.days
@@ -209,10 +215,15 @@ class Keeper:
 
         self._attempt(clean)
 
-    def _ready(self) -> ReviewStore:
-        if self._failure is not None and time.monotonic() < self._away_until:
-            raise self._failure
-        return self.store
+    @property
+    def _resting(self) -> StoreError | None:
+        """The failure after which the store is not asked again yet."""
+        return self._failure if time.monotonic() < self._away_until else None
+
+    def _recover(self) -> None:
+        if self._failure is not None:
+            log("store_back")
+        self._failure = None
 
     def _note(self, error: StoreError) -> None:
         if self._failure is None:

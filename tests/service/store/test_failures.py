@@ -18,6 +18,7 @@ from sqlalchemy import event, make_url
 
 from residua.errors import ConfigurationError, StoreError, StoreFull, StoreUnavailable
 from residua.service.store.addresses import address_of, existing_database
+from residua.service.store.database import _set_up_sqlite
 from residua.service.store.failures import store_errors
 from residua.service.store.pictures import NewPicture
 from residua.service.store.store import ReviewStore
@@ -195,6 +196,23 @@ def test_a_file_that_is_still_being_made_is_waited_for(tmp_path: Path) -> None:
         assert store.summary().kept == 0
     done.join()
     other.close()
+
+
+def test_a_file_that_another_process_turns_to_wal_is_waited_for() -> None:
+    class Busy(sqlite3.Connection):
+        refused = 0
+
+        def execute(self, statement: str, *parameters: Any) -> sqlite3.Cursor:
+            if "journal_mode" in statement and self.refused < 2:
+                self.refused += 1
+                error = sqlite3.OperationalError("database is locked")
+                error.sqlite_errorcode = sqlite3.SQLITE_BUSY
+                raise error
+            return super().execute(statement, *parameters)
+
+    with closing(sqlite3.connect(":memory:", factory=Busy)) as connection:
+        _set_up_sqlite(connection, None)
+        assert connection.refused == 2
 
 
 def test_a_full_disk_keeps_what_it_has_and_takes_more_once_there_is_space(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import sqlite3
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -13,10 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, make_url
 
 from residua.errors import ConfigurationError, StoreError, StoreFull, StoreUnavailable
 from residua.service.store.addresses import address_of, existing_database
+from residua.service.store.database import _set_up_sqlite
+from residua.service.store.failures import store_errors
 from residua.service.store.pictures import NewPicture
 from residua.service.store.store import ReviewStore
 
@@ -49,6 +52,14 @@ def test_a_store_works_again_once_its_database_is_back(
                     call()
         # At the first attempt, from whatever connections were open before.
         assert store.judge(id, correct=True, reviewer=None, order="random").correct
+
+
+def test_a_restart_between_two_calls_goes_unnoticed(postgres: Any, postgres_url: str) -> None:
+    with closing(ReviewStore.open(postgres_url)) as store:
+        assert store.summary().kept == 0
+        with stopped(postgres):
+            pass
+        assert store.summary().kept == 0
 
 
 def test_a_connection_that_breaks_midway_leaves_nothing_behind(
@@ -109,6 +120,12 @@ def test_a_wrong_password_is_not_shown(postgres_url: str) -> None:
     assert caught.value.__cause__ is None
 
 
+def test_a_driver_that_quotes_the_password_is_not_repeated() -> None:
+    url = make_url("postgresql://u:hunter2@h/d?sslpassword=s3same")
+    with pytest.raises(StoreUnavailable, match=r"\(no \*\*\* for \*\*\*\)"), store_errors(url):
+        raise sqlite3.OperationalError("no hunter2 for s3same\nDETAIL: and more")
+
+
 def test_a_store_shows_its_place_without_the_password(store: ReviewStore, url: str) -> None:
     assert "s3cret" not in repr(store) + repr(store._database)
     assert url.rpartition("/")[2] in repr(store)
@@ -165,6 +182,37 @@ def test_a_database_that_another_program_holds_is_given_up_on(
         other.execute("ROLLBACK")
         other.close()
         assert store.keep([picture()], max_bytes=None) != [None]
+
+
+def test_a_file_that_is_still_being_made_is_waited_for(tmp_path: Path) -> None:
+    other = sqlite3.connect(
+        tmp_path / "reviews.sqlite", isolation_level=None, check_same_thread=False
+    )
+    other.execute("BEGIN EXCLUSIVE")
+    other.execute("CREATE TABLE theirs (id INTEGER)")
+    done = threading.Timer(0.5, other.execute, ("COMMIT",))
+    done.start()
+    with closing(ReviewStore.open(folder=tmp_path)) as store:
+        assert store.summary().kept == 0
+    done.join()
+    other.close()
+
+
+def test_a_file_that_another_process_turns_to_wal_is_waited_for() -> None:
+    class Busy(sqlite3.Connection):
+        refused = 0
+
+        def execute(self, statement: str, *parameters: Any) -> sqlite3.Cursor:
+            if "journal_mode" in statement and self.refused < 2:
+                self.refused += 1
+                error = sqlite3.OperationalError("database is locked")
+                error.sqlite_errorcode = sqlite3.SQLITE_BUSY
+                raise error
+            return super().execute(statement, *parameters)
+
+    with closing(sqlite3.connect(":memory:", factory=Busy)) as connection:
+        _set_up_sqlite(connection, None)
+        assert connection.refused == 2
 
 
 def test_a_full_disk_keeps_what_it_has_and_takes_more_once_there_is_space(

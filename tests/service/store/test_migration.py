@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -66,6 +67,20 @@ def test_tables_of_other_programs_are_left_alone(url: str) -> None:
     with closing(ReviewStore.open(url)) as store, store._database.reading() as connection:
         found = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
     assert found == "theirs"
+
+
+def test_threads_may_open_several_empty_databases_at_once(tmp_path: Path) -> None:
+    together = threading.Barrier(8)
+
+    def open_it(number: int) -> int:
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        together.wait()
+        with closing(ReviewStore.open(folder=folder)) as store:
+            return store.summary().kept
+
+    with ThreadPoolExecutor(8) as threads:
+        assert list(threads.map(open_it, range(8))) == [0] * 8
 
 
 def test_threads_may_open_an_empty_database_at_once(url: str) -> None:

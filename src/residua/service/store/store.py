@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, false, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, false, func, insert, select, update
 
 from residua.errors import NoSuchPicture
 from residua.service.schemas import (
@@ -23,12 +21,13 @@ from residua.service.schemas import (
 )
 from residua.service.store.addresses import address_of
 from residua.service.store.database import Database
+from residua.service.store.drift import read_state, write_state
 from residua.service.store.migration import migrate
 from residua.service.store.pictures import NewPicture, kept_of, kept_pictures
 from residua.service.store.reviewed import Reviewed
 from residua.service.store.room import Room
 from residua.service.store.summing import summary_of
-from residua.service.store.tables import CONTENTS, DRIFT, PICTURES, REVIEWS
+from residua.service.store.tables import CONTENTS, PICTURES, REVIEWS
 from residua.service.store.texts import storable
 
 _ORDERS = {
@@ -331,27 +330,16 @@ class ReviewStore:
 
     def drift_state(self, model: str, revision: str, station: str) -> dict[str, Any] | None:
         """Return what `save_drift_state` was given last; None: nothing yet."""
-        query = select(DRIFT.c.state).where(DRIFT.c.digest == _digest(model, revision, station))
         with self._database.reading() as connection:
-            state = connection.scalar(query)
-        return None if state is None else json.loads(state)
+            return read_state(connection, model, revision, station)
 
     def save_drift_state(
         self, model: str, revision: str, station: str, state: dict[str, Any]
     ) -> None:
         """Keep a record, of what JSON can say, in place of the one before."""
-        row = {
-            "digest": _digest(model, revision, station),
-            "model": storable(model),
-            "revision": storable(revision),
-            "station": storable(station),
-            "state": json.dumps(state),
-            "saved": datetime.now(UTC),
-        }
         with self._database.writing() as connection:
             Room(connection)  # so that two that save at once take turns
-            connection.execute(delete(DRIFT).where(DRIFT.c.digest == row["digest"]))
-            connection.execute(insert(DRIFT).values(row))
+            write_state(connection, model, revision, station, state)
 
     def _review(
         self, id: int, correct: bool | None, reviewer: str | None, order: Order | None
@@ -395,7 +383,3 @@ def _is(id: int) -> ColumnElement[bool]:
 
 def _of_model(model: str | None) -> list[ColumnElement[bool]]:
     return [] if model is None else [PICTURES.c.model == storable(model)]
-
-
-def _digest(*texts: str) -> str:
-    return hashlib.sha256(json.dumps(texts).encode()).hexdigest()

@@ -32,6 +32,7 @@ NAMES = (
     "folder_reading",
     "decoders",
     "report_time",
+    "service_load",
 )
 
 

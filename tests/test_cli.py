@@ -22,7 +22,10 @@ COMMAND = str(Path(sys.executable).with_name("residua"))
 COMMANDS = (
     "fit",
     "score",
+    "watch",
+    "serve",
     "recalibrate",
+    "export-reviews",
     "evaluate",
     "report",
     "advise",

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
-from residua.errors import ImageError, StoreError
+from residua.errors import BadRequest, ImageError, StoreError
 from residua.scoring.calibration import p_values
 from residua.scoring.verdicts import ScoredBatch
 from residua.service.admission import Admission
@@ -24,13 +25,26 @@ from residua.service.served import ServedModel
 from residua.service.settings import Limits
 from residua.service.store.pictures import NewPicture
 
+# Bytes of pictures that one thread decodes in turn: handing work over takes as long as decoding
+# a small picture.
+_BYTES_AT_A_TIME = 1 << 16
+
+
+class _Taken(NamedTuple):
+    """A picture on its way: decoded and queued, or found to be none."""
+
+    number: int
+    name: str
+    decoded: Decoded | None
+    scored: Future[ScoredBatch] | None
+    error: ImageError | None
+
 
 class _Found(NamedTuple):
     """One picture with all that is known of it."""
 
     result: PictureResult
     decoded: Decoded | None
-    scored: ScoredBatch | None
 
 
 class Scoring:
@@ -79,16 +93,7 @@ class Scoring:
             There is no room, or no turn in time.
         """
         with self._admission.hold_pictures(len(uploads)):
-            tasks = [
-                asyncio.create_task(self._one(model, index, upload, views, request_id))
-                for index, upload in enumerate(uploads)
-            ]
-            try:
-                found = await asyncio.gather(*tasks)
-            except BaseException:
-                for task in tasks:
-                    task.cancel()
-                raise
+            found = await self._found(model, uploads, views, request_id)
             return await self._kept(model, uploads, found)
 
     async def look(
@@ -102,64 +107,88 @@ class Scoring:
             As for `score`.
         """
         with self._admission.hold_pictures(1):
-            found = await self._one(model, 0, Upload(name, content), views, None)
+            (found,) = await self._found(model, [Upload(name, content)], views, None)
         return found.result
 
-    async def _one(
+    async def _found(
         self,
         model: ServedModel,
-        index: int,
-        upload: Upload,
+        uploads: Sequence[Upload],
         views: frozenset[View],
         request_id: str | None,
-    ) -> _Found:
+    ) -> list[_Found]:
         loop = asyncio.get_running_loop()
-        name = printable_upload(upload.name, index)
-        limits = model.manifest.threshold
+
+        async def taken_and_scored(some: list[tuple[int, Upload]]) -> list[_Found]:
+            taken = await loop.run_in_executor(self._pool, self._taken, model, some)
+            await _computed([one.scored for one in taken if one.scored is not None])
+            finish = partial(self._finished, model, taken, views, request_id)
+            return await loop.run_in_executor(self._pool, finish) if views else finish()
+
+        tasks = [asyncio.create_task(taken_and_scored(some)) for some in _portions(uploads)]
         try:
-            decoded = await loop.run_in_executor(
-                self._pool,
-                decode_upload,
-                upload.content,
-                model.manifest.input,
-                name,
-                self._limits.max_pixels,
-            )
-        except ImageError as error:
-            self._metrics.problems.labels(kind_of(error).slug).inc()
-            failed = PictureResult(
-                index=index,
-                name=name,
+            portions = await asyncio.gather(*tasks)
+        except BaseException:
+            for task in tasks:
+                task.cancel()
+            raise
+        return [one for portion in portions for one in portion]
+
+    def _taken(self, model: ServedModel, some: list[tuple[int, Upload]]) -> list[_Taken]:
+        """Decode pictures one after the other, and queue each as soon as it is."""
+        found = []
+        for index, upload in some:
+            name = printable_upload(upload.name, index)
+            try:
+                decoded = decode_upload(
+                    upload.content, model.manifest.input, name, self._limits.max_pixels
+                )
+            except ImageError as error:
+                self._metrics.problems.labels(kind_of(error).slug).inc()
+                found.append(_Taken(index, name, None, None, error))
+                continue
+            queued = self._batcher.submit(model, decoded.image)
+            found.append(_Taken(index, name, decoded, queued, None))
+        return found
+
+    def _finished(
+        self,
+        model: ServedModel,
+        taken: list[_Taken],
+        views: frozenset[View],
+        request_id: str | None,
+    ) -> list[_Found]:
+        limits, rebuilds = model.manifest.threshold, model.manifest.model.rebuilds_pixels
+        found = []
+        for one in taken:
+            if one.decoded is None or one.scored is None or one.error is not None:
+                failed = PictureResult(
+                    index=one.number,
+                    name=one.name,
+                    threshold=limits.upper,
+                    lower=limits.lower,
+                    error=problem_of(one.error or BadRequest("no picture"), request_id),
+                )
+                found.append(_Found(failed, None))
+                continue
+            scored = one.scored.result()
+            seen = views_of(views, one.decoded.image, scored, model.manifest.map_ceiling)
+            result = PictureResult(
+                index=one.number,
+                name=one.name,
+                score=float(scored.scores[0]),
+                verdict="anomalous" if limits.is_anomalous(scored.scores)[0] else "normal",
                 threshold=limits.upper,
                 lower=limits.lower,
-                error=problem_of(error, request_id),
+                p_value=float(p_values(scored.scores[0], model.calibration_scores)),
+                width=one.decoded.width,
+                height=one.decoded.height,
+                heatmap=seen.get("heatmap"),
+                reconstruction=seen.get("reconstruction") if rebuilds else None,
+                input=seen.get("input"),
             )
-            return _Found(failed, None, None)
-        scored = await asyncio.wrap_future(self._batcher.submit(model, decoded.image))
-        seen = (
-            await loop.run_in_executor(
-                self._pool, views_of, views, decoded.image, scored, model.manifest.map_ceiling
-            )
-            if views
-            else {}
-        )
-        rebuilds = model.manifest.model.rebuilds_pixels
-        score = float(scored.scores[0])
-        result = PictureResult(
-            index=index,
-            name=name,
-            score=score,
-            verdict="anomalous" if limits.is_anomalous(scored.scores)[0] else "normal",
-            threshold=limits.upper,
-            lower=limits.lower,
-            p_value=float(p_values(score, model.calibration_scores)),
-            width=decoded.width,
-            height=decoded.height,
-            heatmap=seen.get("heatmap"),
-            reconstruction=seen.get("reconstruction") if rebuilds else None,
-            input=seen.get("input"),
-        )
-        return _Found(result, decoded, scored)
+            found.append(_Found(result, one.decoded))
+        return found
 
     async def _kept(
         self, model: ServedModel, uploads: Sequence[Upload], found: Sequence[_Found]
@@ -212,6 +241,41 @@ class Scoring:
 
         # A look takes milliseconds, which other requests should not wait for.
         self._pool.submit(observe)
+
+
+def _portions(uploads: Sequence[Upload]) -> list[list[tuple[int, Upload]]]:
+    """Share out numbered pictures, so that one thread has some work with each portion."""
+    portions: list[list[tuple[int, Upload]]] = []
+    room = 0
+    for index, upload in enumerate(uploads):
+        if room <= 0:
+            portions.append([])
+            room = _BYTES_AT_A_TIME
+        portions[-1].append((index, upload))
+        room -= len(upload.content)
+    return portions
+
+
+async def _computed(futures: Sequence[Future[ScoredBatch]]) -> None:
+    """Wait for all; those whose turn has not come are given up where the waiting is."""
+    if not futures:
+        return
+    loop = asyncio.get_running_loop()
+    done, left = loop.create_future(), len(futures)
+
+    def count() -> None:
+        nonlocal left
+        left -= 1
+        if not left and not done.done():
+            done.set_result(None)
+
+    for future in futures:
+        future.add_done_callback(lambda _: loop.call_soon_threadsafe(count))
+    try:
+        await done
+    finally:
+        for future in futures:
+            future.cancel()
 
 
 def _new_picture(

@@ -300,6 +300,7 @@ def test_pages_of_other_sites_are_turned_away(run: Run, normal: list[bytes]) -> 
         ("GET", "/v1/reviews/12345", 404),
         ("GET", "/v1/reviews/queue?order=best", 422),
         ("GET", "/v1/reviews/queue?limits=3", 400),
+        ("GET", "/v1/reviews/queue?limit=3&limit=4", 400),
         ("GET", "/v1/models/%00", 404),
         ("GET", "/problems/none", 404),
     ],

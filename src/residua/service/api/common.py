@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, get_origin
 
 from fastapi import Depends, Path, Query, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.responses import Response
 
-from residua.errors import UnknownName
+from residua.errors import BadRequest, UnknownName
 from residua.service.access import Caller
 from residua.service.problems import ALL_KINDS, MEDIA_TYPE
 from residua.service.schemas import Problem, Role, View
@@ -48,16 +48,21 @@ Include = Annotated[
 
 
 def check_query(request: Request) -> None:
-    """Refuse a query parameter that the route does not have: it is most often a slip.
+    """Refuse a query parameter that the route does not have, or has once: it is most often a slip.
 
     Raises
     ------
-    UnknownName
+    UnknownName, BadRequest
     """
-    known = [field.alias for field in request.scope["route"].dependant.query_params]
+    known = {
+        field.alias: get_origin(field.field_info.annotation)
+        for field in request.scope["route"].dependant.query_params
+    }
     for name in request.query_params:
         if name not in known:
             raise UnknownName.among("query parameter", name[:100], known)
+        if known[name] is not Sequence and len(request.query_params.getlist(name)) > 1:
+            raise BadRequest(f"the query parameter {name!r} is given twice; give it once")
 
 
 def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import subprocess
 import tomllib
 import venv
 from importlib.metadata import distribution
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 import numpy as np
 import pytest
@@ -49,10 +51,22 @@ def tops(name: str) -> set[Path]:
 @pytest.fixture(scope="module")
 def bare_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A virtual environment with the bare dependencies of pyproject.toml, linked from ours."""
-    root = tmp_path_factory.mktemp("bare")
+    return environment(tmp_path_factory.mktemp("bare"))
+
+
+@pytest.fixture(scope="module")
+def station_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with the extras of the inspection station, and nothing else."""
+    return environment(tmp_path_factory.mktemp("station"), "serve", "watch")
+
+
+def environment(root: Path, *extras: str) -> Path:
     venv.create(root, symlinks=True)
     (site,) = root.glob("lib/python*/site-packages")
-    dependencies = tomllib.loads(PYPROJECT.read_text(encoding="utf-8"))["project"]["dependencies"]
+    project = tomllib.loads(PYPROJECT.read_text(encoding="utf-8"))["project"]
+    dependencies = list(project["dependencies"])
+    for extra in extras:
+        dependencies += project["optional-dependencies"][extra]
     for name in closure(dependencies):
         for path in tops(name):
             if not (site / path.name).exists():
@@ -125,6 +139,8 @@ def test_it_says_what_a_model_is(bare_python: Path, bundle: Path) -> None:
     [
         (("score", "{bundle}", "{folder}", "--out", "{out}/scores.parquet"), "parquet"),
         (("fit", "{folder}", "-o", "{out}/new.residua"), "train"),
+        (("serve", "{bundle}"), "serve"),
+        (("watch", "{bundle}", "{folder}", "--ledger", "{out}/ledger.sqlite"), "watch"),
     ],
 )
 def test_what_needs_more_names_the_extra_and_writes_nothing(
@@ -141,3 +157,39 @@ def test_what_needs_more_names_the_extra_and_writes_nothing(
     assert f"pip install 'residua[{extra}]'" in done.stderr
     assert done.stdout == ""
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_station_serves_and_watches_without_torch(
+    station_python: Path, bundle: Path, incoming: tuple[Path, NDArray[np.uint8]], tmp_path: Path
+) -> None:
+    assert "No module named 'torch'" in run(station_python, "import torch").stderr
+    serve = [station_python, "-c", COMMAND, "serve", bundle, "--port", "0", "--data", tmp_path]
+    with subprocess.Popen([*map(str, serve)], stderr=subprocess.PIPE, text=True) as service:
+        try:
+            assert service.stderr is not None
+            said = ""
+            while "http://" not in said:
+                said = service.stderr.readline()
+                assert said, "it has ended"
+            url = said.split()[-1]
+            request = Request(
+                f"{url}/v1/models/blobs/score?include=heatmap",
+                data=(incoming[0] / "7.png").read_bytes(),
+                headers={"Content-Type": "image/png"},
+            )
+            with urlopen(request, timeout=30) as answer:
+                (result,) = json.load(answer)["results"]
+            assert result["verdict"] == "anomalous"
+            assert result["kept"] == 1
+        finally:
+            service.terminate()
+            service.stderr.read()
+    assert service.returncode == 0
+    table = tmp_path / "rows.csv"
+    watched = run(
+        station_python, COMMAND, "watch", bundle, incoming[0], "--once", "--out", table,
+        "--ledger", tmp_path / "ledger.sqlite",
+    )  # fmt: skip
+    assert watched.returncode == 0, watched.stderr
+    rows = list(csv.DictReader(table.read_text(encoding="utf-8").splitlines()))
+    assert len(rows) == len(incoming[1])

@@ -22,6 +22,7 @@ COMMAND = str(Path(sys.executable).with_name("residua"))
 COMMANDS = (
     "fit",
     "score",
+    "watch",
     "recalibrate",
     "evaluate",
     "report",

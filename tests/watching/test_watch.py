@@ -560,7 +560,6 @@ def test_a_folder_may_be_given_by_a_relative_path_or_a_link(
     sound: bytes,
     odd: bytes,
     out: Path,
-    server: Server,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -72,6 +72,13 @@ class Running:
         except Exception as error:
             self.error = error
 
+    def failure(self) -> Exception:
+        """Wait for the error that ends it, and take it out."""
+        until(lambda: self.error is not None)
+        error, self.error, self.tally = self.error, None, Tally()
+        assert error is not None
+        return error
+
     def stop(self) -> Tally:
         self._stop.set()
         self._thread.join(20)

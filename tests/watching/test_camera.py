@@ -171,10 +171,7 @@ def test_once_asks_once(running: Start, server: Server, pictures: list[bytes], o
 
 def test_once_with_the_camera_away_is_an_error(running: Start, server: Server) -> None:
     server.answer = lambda _: (503, {}, b"")
-    watcher = running(server.url, once=True)
-    until(lambda: watcher.error is not None)
-    error, watcher.error, watcher.stop = watcher.error, None, lambda: None  # type: ignore
-    assert isinstance(error, UnreadableFile)
+    assert isinstance(running(server.url, once=True).failure(), UnreadableFile)
 
 
 @pytest.mark.parametrize("url", ["ftp://camera/x.jpg", "file:///etc/passwd", "rtsp://camera/1"])

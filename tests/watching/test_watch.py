@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tests.watching.conftest import Running, Server, encoded, ids_of, place, rows_of, until
 
 from residua.bundle import open_bundle, write_recalibrated
-from residua.errors import ConfigurationError, LedgerInUse, UnreadableFile
+from residua.errors import ConfigurationError, LedgerInUse, LedgerUnusable, UnreadableFile
 from residua.runtime import BundleScorer
 from residua.watching.watch import default_ledger, watch
 
@@ -571,3 +571,17 @@ def test_a_folder_may_be_given_by_a_relative_path_or_a_link(
     place(incoming / "odd.png", odd)
     until(lambda: sorted(ids_of(out)) == ["odd.png", "sub/a.png"])
     until((tmp_path / "copied").exists)
+
+
+def test_a_ledger_that_cannot_be_read_any_more_ends_it_with_a_named_error(
+    running: Start, incoming: Path, sound: bytes, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: object) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    monkeypatch.setattr("residua.watching.ledger.Ledger.knows_signature", failing)
+    place(incoming / "a.png", sound)
+    watcher = running(incoming)
+    error = watcher.failure()
+    assert isinstance(error, LedgerUnusable)
+    assert "disk I/O error" in str(error)

@@ -145,9 +145,10 @@ class Ledger:
                 self.path, isolation_level=None, check_same_thread=False, timeout=10
             )
         except sqlite3.Error as error:
-            raise self._unusable(error) from error
+            raise self.unusable(error) from error
 
-    def _unusable(self, error: sqlite3.Error) -> LedgerUnusable:
+    def unusable(self, error: sqlite3.Error) -> LedgerUnusable:
+        """Return what to raise where SQLite fails."""
         return LedgerUnusable(
             f"the ledger {self.path} cannot be used ({error}); move it away to begin anew, or "
             f"name another with --ledger"
@@ -167,7 +168,7 @@ class Ledger:
                 )
             its_own = self._about("source")
         except sqlite3.Error as error:
-            raise self._unusable(error) from error
+            raise self.unusable(error) from error
         if its_own != source:
             raise LedgerUnusable(
                 f"the ledger {self.path} is that of {its_own}, wanted one of {source}; name "

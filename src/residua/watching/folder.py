@@ -53,8 +53,6 @@ class FolderSource(Source):
         The folder is missing, is a file, or may not be listed.
     """
 
-    has_files = True
-
     def __init__(
         self,
         root: Path,

@@ -72,6 +72,13 @@ class Running:
         except Exception as error:
             self.error = error
 
+    def failure(self) -> Exception:
+        """Wait for the error that ends it, and take it out."""
+        until(lambda: self.error is not None)
+        error, self.error, self.tally = self.error, None, Tally()
+        assert error is not None
+        return error
+
     def stop(self) -> Tally:
         self._stop.set()
         self._thread.join(20)
@@ -152,7 +159,7 @@ class Server:
                 self.end_headers()
                 self.wfile.write(body)
 
-            do_GET = do_POST
+            do_GET = do_POST  # noqa: N815
 
             def log_message(self, *_: object) -> None:
                 pass

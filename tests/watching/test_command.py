@@ -110,9 +110,7 @@ def test_a_program_that_reads_nothing_is_no_failure(notices: Notices) -> None:
     ("text", "match"),
     [("", "empty"), ("echo 'a", "cannot be split"), ("no-such-program {id}", "is not there")],
 )
-def test_a_command_that_cannot_be_run_is_refused(
-    text: str, match: str, notices: Notices
-) -> None:
+def test_a_command_that_cannot_be_run_is_refused(text: str, match: str, notices: Notices) -> None:
     with pytest.raises(ConfigurationError, match=match):
         Command(text, notices)
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
+from tests.watching.conftest import Server, until
 
 from residua.errors import ConfigurationError
 from residua.watching import notifying
@@ -16,7 +17,6 @@ from residua.watching.ledger import Call, Entry, Ledger, Outcome
 from residua.watching.notices import Notices
 from residua.watching.notifying import Channel, NotDelivered, Webhook, drop_unwanted
 from residua.watching.outbox import Delivery, Outbox
-from tests.watching.conftest import Server, until
 
 BODY = json.dumps({"id": "ä.png", "score": 1.5}, ensure_ascii=False)
 DELIVERY = Delivery(1, "key-1", BODY, None, 0)
@@ -110,7 +110,9 @@ def test_the_receiver_may_ask_for_a_pause(server: Server) -> None:
     assert caught.value.wait == 7.0
 
 
-@pytest.mark.parametrize("url", ["ftp://host/x", "file:///etc/passwd", "http://", "host", "http://h/ x"])
+@pytest.mark.parametrize(
+    "url", ["ftp://host/x", "file:///etc/passwd", "http://", "host", "http://h/ x"]
+)
 def test_an_address_that_is_not_of_the_web_is_refused(url: str) -> None:
     with pytest.raises(ConfigurationError, match="wanted an address such as"):
         Webhook(url)

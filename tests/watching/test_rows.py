@@ -173,9 +173,7 @@ def test_a_file_of_something_else_is_refused_and_left_as_it_is(ledger: Ledger, o
     assert out.read_text(encoding="utf-8") == "my,own,table\n1,2,3\n"
 
 
-def test_a_second_writer_of_the_file_is_refused(
-    ledger: Ledger, out: Path, tmp_path: Path
-) -> None:
+def test_a_second_writer_of_the_file_is_refused(ledger: Ledger, out: Path, tmp_path: Path) -> None:
     rows = RowFile(ledger, out)
     other = Ledger(tmp_path / "other.sqlite", "a source")
     with pytest.raises(OutputError, match="another process writes rows"):

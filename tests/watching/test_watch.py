@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tests.watching.conftest import Running, Server, encoded, ids_of, place, rows_of, until
 
 from residua.bundle import open_bundle, write_recalibrated
-from residua.errors import ConfigurationError, LedgerInUse, UnreadableFile
+from residua.errors import ConfigurationError, LedgerInUse, LedgerUnusable, UnreadableFile
 from residua.runtime import BundleScorer
 from residua.watching.watch import default_ledger, watch
-from tests.watching.conftest import Running, Server, encoded, ids_of, place, rows_of, until
 
 Start = Callable[..., Running]
 
@@ -42,7 +42,7 @@ def odd(stripes: NDArray[np.uint8]) -> bytes:
     return encoded(stripes[0])
 
 
-def quiet(out: Path, count: int, seconds: float = 0.8) -> None:
+def quiet(out: Path, count: int, seconds: float = 0.4) -> None:
     """Wait for so many rows, and see that no more come."""
     until(lambda: len(rows_of(out)) >= count)
     time.sleep(seconds)
@@ -119,7 +119,7 @@ def test_a_file_written_in_pieces_with_long_pauses_is_read_when_it_is_whole(
         for at in range(0, len(whole), len(whole) // 4 + 1):
             file.write(whole[at : at + len(whole) // 4 + 1])
             file.flush()
-            time.sleep(0.6)
+            time.sleep(0.35)
     quiet(out, 1)
     (row,) = rows_of(out)
     assert row["error"] is None
@@ -131,9 +131,9 @@ def test_what_never_decodes_is_an_error_row_after_patience(
 ) -> None:
     place(incoming / "broken.png", sound[:-30])
     begun = time.monotonic()
-    running(incoming, patience=1.0)
+    running(incoming, patience=0.7)
     quiet(out, 1)
-    assert time.monotonic() - begun > 1.0
+    assert time.monotonic() - begun > 0.7
     (row,) = rows_of(out)
     assert "cut short or corrupt" in row["error"]
     assert (row["score"], row["anomalous"]) == (None, None)
@@ -266,9 +266,7 @@ def test_a_folder_moved_in_with_pictures_is_found(
     until(lambda: ids_of(out) == ["batch-7/deep/a.png"])
 
 
-def test_polling_finds_what_comes(
-    running: Start, incoming: Path, sound: bytes, out: Path
-) -> None:
+def test_polling_finds_what_comes(running: Start, incoming: Path, sound: bytes, out: Path) -> None:
     running(incoming, poll=True)
     time.sleep(0.5)
     place(incoming / "sub" / "a.png", sound)
@@ -294,6 +292,7 @@ def test_changes_that_were_lost_are_found_by_looking_through_the_folder(
     running: Start, incoming: Path, sound: bytes, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("residua.watching.events._MOST_HELD", 1)
+    monkeypatch.setattr("residua.watching.rounds._AGAIN", 0.3)
     running(incoming)
     time.sleep(0.5)
     for number in range(30):
@@ -309,7 +308,7 @@ def test_a_folder_that_is_away_is_said_once_and_taken_up_again(
     until(lambda: len(rows_of(out)) == 1)
     incoming.rename(tmp_path / "away")
     until(lambda: watcher.said)
-    time.sleep(1.2)
+    time.sleep(0.6)
     place(tmp_path / "away" / "b.png", sound)
     (tmp_path / "away").rename(incoming)
     until(lambda: ids_of(out) == ["a.png", "b.png"])
@@ -344,8 +343,15 @@ def lowered(bundle: Path, at: Path) -> Path:
 
 
 def test_a_bundle_that_is_replaced_is_used_from_then_on(
-    running: Start, incoming: Path, bundle: Path, sound: bytes, out: Path, tmp_path: Path
+    running: Start,
+    incoming: Path,
+    bundle: Path,
+    sound: bytes,
+    out: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("residua.watching.model._CHECK_EVERY", 0.1)
     own = Path(shutil.copytree(bundle, tmp_path / "own.residua"))
     watcher = running(incoming, bundle=own)
     place(incoming / "a.png", sound)
@@ -359,15 +365,22 @@ def test_a_bundle_that_is_replaced_is_used_from_then_on(
 
 
 def test_a_broken_replacement_is_said_once_and_the_old_one_goes_on(
-    running: Start, incoming: Path, bundle: Path, sound: bytes, out: Path, tmp_path: Path
+    running: Start,
+    incoming: Path,
+    bundle: Path,
+    sound: bytes,
+    out: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("residua.watching.model._CHECK_EVERY", 0.1)
     own = Path(shutil.copytree(bundle, tmp_path / "own.residua"))
     watcher = running(incoming, bundle=own)
     place(incoming / "a.png", sound)
     until(lambda: len(rows_of(out)) == 1)
     (own / "model.onnx").write_bytes(b"half a model")
     until(lambda: watcher.said)
-    time.sleep(2.5)
+    time.sleep(0.6)
     place(incoming / "b.png", sound)
     until(lambda: len(rows_of(out)) == 2)
     (line,) = watcher.said
@@ -539,3 +552,36 @@ def test_the_default_ledger_is_named_by_bundle_and_folder_and_holds_no_password(
     assert not any("secret" in path.name for path in ledgers)
     same = default_ledger("a.residua", "http://camera/snap.jpg")
     assert same == ledgers[2]
+
+
+def test_a_folder_may_be_given_by_a_relative_path_or_a_link(
+    running: Start,
+    incoming: Path,
+    sound: bytes,
+    odd: bytes,
+    out: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "link").symlink_to(incoming)
+    monkeypatch.chdir(tmp_path)
+    running("link/", ledger=tmp_path / "l", command=f"cp {{path}} {tmp_path / 'copied'}")
+    time.sleep(0.5)
+    place(incoming / "sub" / "a.png", sound)
+    place(incoming / "odd.png", odd)
+    until(lambda: sorted(ids_of(out)) == ["odd.png", "sub/a.png"])
+    until((tmp_path / "copied").exists)
+
+
+def test_a_ledger_that_cannot_be_read_any_more_ends_it_with_a_named_error(
+    running: Start, incoming: Path, sound: bytes, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: object) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    monkeypatch.setattr("residua.watching.ledger.Ledger.knows_signature", failing)
+    place(incoming / "a.png", sound)
+    watcher = running(incoming)
+    error = watcher.failure()
+    assert isinstance(error, LedgerUnusable)
+    assert "disk I/O error" in str(error)

@@ -55,8 +55,6 @@ class CameraSource(Source):
         The address is none of http or https, or a time is not above 0.
     """
 
-    has_files = False
-
     def __init__(
         self,
         url: str,

@@ -6,11 +6,26 @@ import os
 import threading
 from pathlib import Path
 
+from residua.errors import MissingExtra
 from residua.watching.walking import Names
 
 # More are not held: then the whole folder is looked through instead.
 _MOST_HELD = 20_000
 _POLL_MS = 1_000
+
+
+def require_watchfiles() -> None:
+    """Refuse to listen where the package that does it is missing.
+
+    Raises
+    ------
+    MissingExtra
+        It is not installed.
+    """
+    try:
+        import watchfiles  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise MissingExtra.of("watchfiles", "watch") from error
 
 
 class Events:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from residua.errors import ImageTooLarge, UnreadableFile
 from residua.images.decode import printable
-from residua.watching.events import Events
+from residua.watching.events import Events, require_watchfiles
 from residua.watching.ledger import Ledger
 from residua.watching.notices import Notices
 from residua.watching.rounds import Rounds
@@ -47,11 +47,11 @@ class FolderSource(Source):
 
     Raises
     ------
+    MissingExtra
+        watchfiles is not installed.
     UnreadableFile
         The folder is missing, is a file, or may not be listed.
     """
-
-    has_files = True
 
     def __init__(
         self,
@@ -66,13 +66,15 @@ class FolderSource(Source):
         once: bool = False,
     ) -> None:
         super().__init__()
-        self._root, self._ledger, self._notices = str(root), ledger, notices
+        self._root, self._ledger, self._notices = str(root.absolute()), ledger, notices
         self._settling = Settling(settle, patience)
         self._settle, self._poll, self._once = settle, poll, once
         self._names = Names()
-        self._identity: tuple[int, int] | None = folder_identity(self._root)
+        self._identity: tuple[int, int] | None = _found(self._root)
         self._checked = -math.inf
         self._events: Events | None = None
+        if not once:
+            require_watchfiles()
         self._rounds = Rounds(self._walk, once=once)
         self._listen()
         if not ledger.begun:
@@ -157,9 +159,10 @@ class FolderSource(Source):
         """Return when something is to be looked at; see `Source.next_take`."""
         if self._identity is None:
             return now + _CHECK_EVERY
-        if self._rounds.walking and self._has_room():
-            return now
-        return min(self._settling.next_look, now + _CHECK_EVERY, self._rounds.next_walk)
+        look = min(self._settling.next_look, now + _CHECK_EVERY)
+        if self._room() <= 0:
+            return look
+        return now if self._rounds.walking else min(look, self._rounds.next_walk)
 
     @property
     def exhausted(self) -> bool:
@@ -230,13 +233,13 @@ class FolderSource(Source):
         if overflowed:
             self._rounds.missed(now)
 
-    def _has_room(self) -> bool:
-        return len(self._settling) < _MOST_WAITING and self._settling.untried < _MOST_WALKED
+    def _room(self) -> int:
+        """Return how many more files a walk may find now."""
+        return min(_MOST_WAITING - len(self._settling), _MOST_WALKED - self._settling.untried)
 
     def _walk_on(self, now: float) -> None:
         """Take in a few of the files that lie there and are not recorded as they are."""
-        room = min(_MOST_WAITING - len(self._settling), _MOST_WALKED - self._settling.untried)
-        for below, signature in self._rounds.go_on(now, min(room, _ENTRIES_A_STEP)):
+        for below, signature in self._rounds.go_on(now, min(self._room(), _ENTRIES_A_STEP)):
             key = _key(below)
             if not self._ledger.knows_signature(key, signature):
                 self._settling.notice(key, now)
@@ -287,6 +290,13 @@ def folder_identity(root: str) -> tuple[int, int]:
             f"the folder {printable(root)} may not be listed ({error.strerror})"
         ) from error
     return status.st_dev, status.st_ino
+
+
+def _found(root: str) -> tuple[int, int]:
+    try:
+        return folder_identity(root)
+    except UnreadableFile as error:
+        raise UnreadableFile(f"{error}; check the path") from error
 
 
 def _key(below: str) -> bytes:

@@ -130,19 +130,32 @@ class Ledger:
                 f"another file with --ledger"
             )
         self._held = held
-        try:
+        with contextlib.ExitStack() as undo:
+            undo.callback(os.close, held)
+            self._base = self._connected()
+            undo.callback(self._base.close)
             self._open(source)
-        except BaseException:
-            os.close(held)
-            raise
+            undo.pop_all()
         self._started = time.monotonic()
         self._ran_before = float(self._about("ran") or 0)
 
-    def _open(self, source: str) -> None:
+    def _connected(self) -> sqlite3.Connection:
         try:
-            self._base = sqlite3.connect(
+            return sqlite3.connect(
                 self.path, isolation_level=None, check_same_thread=False, timeout=10
             )
+        except sqlite3.Error as error:
+            raise self.unusable(error) from error
+
+    def unusable(self, error: sqlite3.Error) -> LedgerUnusable:
+        """Return what to raise where SQLite fails."""
+        return LedgerUnusable(
+            f"the ledger {self.path} cannot be used ({error}); move it away to begin anew, or "
+            f"name another with --ledger"
+        )
+
+    def _open(self, source: str) -> None:
+        try:
             self._base.execute("PRAGMA journal_mode = WAL")
             self._base.execute("PRAGMA synchronous = FULL")
             (version,) = self._base.execute("PRAGMA user_version").fetchone()
@@ -155,10 +168,7 @@ class Ledger:
                 )
             its_own = self._about("source")
         except sqlite3.Error as error:
-            raise LedgerUnusable(
-                f"the ledger {self.path} cannot be used ({error}); move it away to begin anew, or "
-                f"name another with --ledger"
-            ) from error
+            raise self.unusable(error) from error
         if its_own != source:
             raise LedgerUnusable(
                 f"the ledger {self.path} is that of {its_own}, wanted one of {source}; name "

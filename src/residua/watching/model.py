@@ -59,6 +59,7 @@ class LiveModel:
         self._threads, self._engine, self._precision = threads, engine, precision
         self._state = self._seen = _state_of(path)
         self._checked = -np.inf
+        self._is_broken = False
         self._take(self._opened())
 
     @property
@@ -118,10 +119,10 @@ class LiveModel:
         except ResiduaError as error:
             if _state_of(self.path) == state:
                 self._state = state  # not to be opened again until it changes
-                self._notices.trouble(
-                    "model",
+                self._is_broken = True
+                self._notices.say(
                     f"the bundle at {self.path} has changed and cannot be used, the one before "
-                    f"goes on: {error}",
+                    f"goes on: {error}"
                 )
             return
         if _state_of(self.path) != state:
@@ -134,7 +135,9 @@ class LiveModel:
                 f"the bundle at {self.path} was replaced: revision {self.revision} scores from now "
                 f"on, {old} did before"
             )
-        self._notices.over("model", f"the bundle at {self.path} can be used again")
+        elif self._is_broken:
+            self._notices.say(f"the bundle at {self.path} can be used again")
+        self._is_broken = False
 
     def _opened(self) -> tuple[BundleScorer, NDArray[np.float64], str]:
         """Open the bundle and score once: what is wrong with it shows now, not at a picture."""

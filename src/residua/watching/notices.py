@@ -21,7 +21,7 @@ class Notices:
     def __init__(self, say: Say | None = None) -> None:
         self._say = say or logging.getLogger("residua.watching").warning
         self._lock = threading.Lock()
-        self._troubles: dict[str, str] = {}
+        self._troubles: set[str] = set()
 
     def say(self, text: str) -> None:
         """Say a line."""
@@ -29,16 +29,17 @@ class Notices:
             self._say(printed(text))
 
     def trouble(self, topic: str, text: str) -> None:
-        """Say a trouble, unless it is the one that this topic has already."""
+        """Say a trouble, unless this topic has one already: its figures may change all the time."""
         with self._lock:
-            if self._troubles.get(topic) != text:
-                self._troubles[topic] = text
+            if topic not in self._troubles:
+                self._troubles.add(topic)
                 self._say(printed(text))
 
     def over(self, topic: str, text: str) -> None:
         """Say that a topic's trouble is over; nothing where there was none."""
         with self._lock:
-            if self._troubles.pop(topic, None) is not None:
+            if topic in self._troubles:
+                self._troubles.remove(topic)
                 self._say(printed(text))
 
 

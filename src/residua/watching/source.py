@@ -29,9 +29,6 @@ class Candidate(NamedTuple):
 class Source(ABC):
     """Gives pictures as they arrive. Only `read` is called from other threads."""
 
-    has_files: bool
-    """Whether the pictures are files."""
-
     def __init__(self) -> None:
         self.wake = threading.Event()
         """Set when something may have arrived."""

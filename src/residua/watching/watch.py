@@ -9,8 +9,8 @@ import os
 import re
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -174,6 +174,7 @@ def watch(
         where = default_ledger(bundle, place) if ledger is None else Path(ledger)
         record = Ledger(where, identity)
         stack.callback(record.close)
+        stack.enter_context(_failures_named(record))
         rows: Rows = (
             RowStream(record, ".jsonl" if as_json else ".csv", send or _to_nobody)
             if out is None
@@ -358,6 +359,15 @@ class _Loop:
             self._tally.waiting = sum(channel.finish(_TRY_AT_THE_END) for channel in self._channels)
         elif self._rows_due > -math.inf:
             self._write_rows(time.monotonic())
+
+
+@contextmanager
+def _failures_named(ledger: Ledger) -> Iterator[None]:
+    """Give a failure of the ledger that no later attempt can mend its name."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise ledger.unusable(error) from error
 
 
 def _source_name(place: str) -> str:

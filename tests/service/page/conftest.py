@@ -197,14 +197,18 @@ class Station:
 
     url: str = ""
     token: str | None = None
-    models: dict[str, schemas.ModelDetail] = field(default_factory=lambda: {"blobs": detail("blobs")})
+    models: dict[str, schemas.ModelDetail] = field(
+        default_factory=lambda: {"blobs": detail("blobs")}
+    )
     session: schemas.Session = field(
         default_factory=lambda: schemas.Session(
             role="admin", name=None, keep="all", max_bytes=1_000_000, max_pictures=16
         )
     )
     kept: dict[int, schemas.KeptPicture] = field(default_factory=dict)
-    random: schemas.Quality = field(default_factory=lambda: quality(0, 0, caveat="None was judged."))
+    random: schemas.Quality = field(
+        default_factory=lambda: quality(0, 0, caveat="None was judged.")
+    )
     refusals: list[Refusal] = field(default_factory=list)
     asked: list[Asked] = field(default_factory=list)
     preview: schemas.RecalibrationPreview | None = None
@@ -378,7 +382,9 @@ def _serve(station: Station) -> type[BaseHTTPRequestHandler]:
             self.wfile.write(content)
 
         def _problem(self, status: int, detail: str, **headers: str) -> None:
-            said = schemas.Problem(type="/problems/x", title="Refused", status=status, detail=detail)
+            said = schemas.Problem(
+                type="/problems/x", title="Refused", status=status, detail=detail
+            )
             self._send(
                 status, "application/problem+json", said.model_dump_json().encode(), **headers
             )
@@ -411,7 +417,9 @@ def _serve(station: Station) -> type[BaseHTTPRequestHandler]:
                     if refusal.raw is not None:
                         self._send(refusal.status, "application/json", refusal.raw)
                         return
-                    after = {} if refusal.retry_after is None else {"Retry_After": refusal.retry_after}
+                    after = (
+                        {} if refusal.retry_after is None else {"Retry_After": refusal.retry_after}
+                    )
                     self._problem(refusal.status, refusal.detail, **after)
                     return
             if station.token and self.headers.get("Authorization") != f"Bearer {station.token}":
@@ -492,9 +500,11 @@ def page(request: pytest.FixtureRequest, chromium: Any, station: Station) -> Ite
     tab.on("pageerror", lambda error: amiss.append(str(error)))
     tab.on(
         "request",
-        lambda asked: amiss.append(f"asked {asked.url}")
-        if not asked.url.startswith((station.url, "blob:" + station.url, "data:"))
-        else None,
+        lambda asked: (
+            amiss.append(f"asked {asked.url}")
+            if not asked.url.startswith((station.url, "blob:" + station.url, "data:"))
+            else None
+        ),
     )
     yield tab
     context.close()

@@ -116,9 +116,7 @@ def test_no_request_carries_more_than_the_service_takes(page: Any, station: Stat
     page.reload()
     page.locator(".intake").wait_for()
     large = {"name": "large_0.9.png", "mimeType": "image/png", "buffer": bytes(room + 1)}
-    page.set_input_files(
-        "input[type=file]", [*(picture(f"p_{k}.png", 0) for k in range(3)), large]
-    )
+    page.set_input_files("input[type=file]", [*(picture(f"p_{k}.png", 0) for k in range(3)), large])
     progress(page, "3 of 4 pictures scored, 2 anomalous, 1 without verdict")
     assert [len(one.names) for one in station.calls("POST", "/score")] == [2, 1]
     page.get_by_role("button", name="large_0.9.png").click()
@@ -187,9 +185,7 @@ def test_a_threshold_can_be_tried_and_nothing_of_it_reaches_the_service(
     exact.fill("0.25")
     exact.press("Enter")
     said = page.locator("#whatif-said")
-    share = sum(
-        at > 0.25 for at in detail("x").calibration.quantiles
-    )
+    share = sum(at > 0.25 for at in detail("x").calibration.quantiles)
     assert said.inner_text().startswith("At 0.25, 2 of 3 pictures here and about")
     percent = float(said.inner_text().split("about ")[1].split("\u00a0")[0])
     assert percent == pytest.approx(share, abs=1.5)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from functools import cache
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -33,10 +34,24 @@ def colourise(error_map: NDArray[np.float32], ceiling: float) -> NDArray[np.uint
     ceiling : float
         Full scale: for one model the same for all pictures, so that they can be compared.
     """
+    return colour_table()[colour_steps(error_map, ceiling)]
+
+
+def colour_steps(error_map: NDArray[np.float32], ceiling: float) -> NDArray[np.uint8]:
+    """Return an error map (H, W) in steps from 0, no error, to 255, ``ceiling`` and above."""
     level = np.clip(error_map / max(ceiling, _TINY), 0, 1)
+    steps: NDArray[np.uint8] = np.rint(255 * level).astype(np.uint8)
+    return steps
+
+
+@cache
+def colour_table() -> NDArray[np.uint8]:
+    """Return the colours (256, 3) of the steps, RGB."""
+    level = np.linspace(0, 1, 256)
     bands = [np.interp(level, _STOPS, band) for band in zip(*_COLOURS, strict=True)]
-    colours: NDArray[np.uint8] = np.rint(np.stack(bands, axis=-1)).astype(np.uint8)
-    return colours
+    table: NDArray[np.uint8] = np.rint(np.stack(bands, axis=-1)).astype(np.uint8)
+    table.flags.writeable = False
+    return table
 
 
 def overlay(

@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from residua.heatmaps import colourise
 from residua.runtime import BundleScorer
 from residua.scoring.calibration import p_values
 
@@ -59,7 +60,8 @@ def test_scores_verdicts_and_p_values_are_those_of_python(
 
 def pixels_of(url: str) -> NDArray[np.uint8]:
     assert url.startswith("data:image/png;base64,")
-    return np.asarray(Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))))
+    picture = Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2])))
+    return np.asarray(picture.convert("RGB") if picture.mode == "P" else picture)
 
 
 def test_heat_map_reconstruction_and_input_come_when_asked_for(
@@ -68,7 +70,10 @@ def test_heat_map_reconstruction_and_input_come_when_asked_for(
     running = run()
     answer = running.score(odd[0], include=["heatmap", "reconstruction", "input"])
     (result,) = answer.json()["results"]
-    assert pixels_of(result["heatmap"]).shape == (16, 16, 3)
+    scored = running.station.models["blobs"].compute(stripes[:1, ..., None], at_once=1)
+    ceiling = running.station.models["blobs"].manifest.map_ceiling
+    wanted = colourise(scored.error_maps[0], ceiling)
+    assert (pixels_of(result["heatmap"]) == wanted).all()
     assert pixels_of(result["reconstruction"]).shape == (16, 16)
     assert (pixels_of(result["input"]) == stripes[0]).all()
     (alone,) = running.score(odd[0], include="heatmap").json()["results"]

@@ -18,17 +18,19 @@ from residua.service.station import Station
 _bearer = HTTPBearer(auto_error=False, description="A token of the file given with --tokens.")
 
 
-def station_of(request: Request) -> Station:
+# Of coroutines, since anything else that a route depends on is sent through a thread.
+async def station_of(request: Request) -> Station:
     """Return the service that answers."""
     station: Station = request.app.state.station
     return station
 
 
 def _caller_with(role: Role) -> Callable[..., Caller]:
-    def caller(
+    async def caller(
         request: Request, _: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
     ) -> Caller:
-        found = station_of(request).tokens.caller(request.headers.get("authorization"))
+        station = await station_of(request)
+        found = station.tokens.caller(request.headers.get("authorization"))
         request.state.caller = found
         found.require(role)
         return found
@@ -47,7 +49,7 @@ Include = Annotated[
 ]
 
 
-def check_query(request: Request) -> None:
+async def check_query(request: Request) -> None:
     """Refuse a query parameter that the route does not have, or has once: it is most often a slip.
 
     Raises

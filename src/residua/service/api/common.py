@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Annotated, Any, get_origin
 
 from fastapi import Depends, Path, Query, Request
@@ -25,7 +25,7 @@ async def station_of(request: Request) -> Station:
     return station
 
 
-def _caller_with(role: Role) -> Callable[..., Caller]:
+def _caller_with(role: Role) -> Callable[..., Coroutine[Any, Any, Caller]]:
     async def caller(
         request: Request, _: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
     ) -> Caller:

@@ -1,13 +1,7 @@
-"""The page alone: a stand-in for the service, which tests command, and a headless Chromium.
-
-What the stand-in says is built from the service's own records, so that it cannot say what the
-service could not.
-"""
+"""The page alone: a stand-in for the service, which tests command, and a headless Chromium."""
 
 from __future__ import annotations
 
-import base64
-import io
 import json
 import mimetypes
 import re
@@ -15,29 +9,19 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, urlsplit
 
-import numpy as np
 import pytest
-from PIL import Image
-from pydantic import BaseModel
 
-from residua.heatmaps import colourise
 from residua.service import schemas
+from residua.service.api.page import POLICY
+
+from .stand_in import Asked, Refusal, Station
+from .visiting import PAGE
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
-PAGE = Path(schemas.__file__).parent / "page"
-CSP = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
-    "connect-src 'self'; media-src 'self' blob:; form-action 'none'; base-uri 'none'; "
-    "frame-ancestors 'none'"
-)
 _FLAGS = [
     "--headless",
     "--no-sandbox",
@@ -50,417 +34,110 @@ _FLAGS = [
     "--use-fake-device-for-media-stream",
     "--use-fake-ui-for-media-stream",
 ]
-_WHEN = datetime(2026, 3, 4, 9, 30, tzinfo=UTC)
-THRESHOLD = 0.5
-SIDE = 32
-
-
-def png(seed: int = 0, width: int = 48, height: int = 40) -> bytes:
-    """A grey picture with a light spot: a PNG."""
-    rows, columns = np.mgrid[:height, :width]
-    y, x = np.random.default_rng(seed).uniform(0.3, 0.7, 2) * (height, width)
-    spot = 40 + 190 * np.exp(-((rows - y) ** 2 + (columns - x) ** 2) / (2 * (height / 6) ** 2))
-    return _encoded(np.rint(spot).astype(np.uint8))
-
-
-def _encoded(pixels: np.ndarray[Any, Any]) -> bytes:
-    content = io.BytesIO()
-    Image.fromarray(pixels).save(content, "PNG")
-    return content.getvalue()
-
-
-def _data_url(pixels: np.ndarray[Any, Any]) -> str:
-    return "data:image/png;base64," + base64.b64encode(_encoded(pixels)).decode()
-
-
-def picture(name: str, seed: int = 0) -> dict[str, Any]:
-    """A file as Playwright takes it. A number in the name is its score: spot_0.7.png."""
-    return {"name": name, "mimeType": "image/png", "buffer": png(seed)}
-
-
-@cache
-def _views(seed: int) -> dict[str, str]:
-    seen = np.asarray(Image.open(io.BytesIO(png(seed))).resize((SIDE, SIDE)))
-    rows, columns = np.mgrid[:SIDE, :SIDE]
-    heat = np.exp(-((rows - 12) ** 2 + (columns - 20) ** 2) / 30).astype(np.float32)
-    return {
-        "heatmap": _data_url(colourise(heat, 1.0)),
-        "reconstruction": _data_url(np.rint(seen * 0.8).astype(np.uint8)),
-        "input": _data_url(seen),
-    }
-
-
-@cache
-def _normal_scores() -> np.ndarray[Any, Any]:
-    return np.sort(np.random.default_rng(7).gamma(9, 0.025, 199))
-
-
-def drift(*, alarm: bool = False) -> schemas.Drift:
-    return schemas.Drift(
-        watched=512,
-        window=256,
-        looks=4,
-        distance=0.31 if alarm else 0.05,
-        p_value=2e-6 if alarm else 0.42,
-        level=1e-3,
-        alarm=alarm,
-        since=_WHEN if alarm else None,
-        direction="higher" if alarm else None,
-        words="The latest 256 scores are higher than those of calibration."
-        if alarm
-        else "The latest 256 scores look like those of calibration.",
-    )
-
-
-def detail(name: str, **changes: Any) -> schemas.ModelDetail:
-    """A model with its card; ``changes`` replace fields."""
-    scores = _normal_scores()
-    counts, edges = np.histogram(scores, 24)
-    fields: dict[str, Any] = {
-        "name": name,
-        "revision": "a1b2c3d4e5f6",
-        "input": schemas.InputSize(height=SIDE, width=SIDE, channels=1, resize="stretch"),
-        "threshold": schemas.Limits(
-            upper=THRESHOLD,
-            lower=None,
-            rule="conformal(0.01)",
-            n_normal=len(scores),
-            promised_rate=0.01,
-        ),
-        "rebuilds_pixels": True,
-        "loaded": _WHEN,
-        "drift": drift(),
-        "facts": [
-            schemas.Fact(name="network", value="conv, code of 32"),
-            schemas.Fact(name="trained on", value="1,024 pictures, 4 March 2026"),
-            schemas.Fact(name="quality", value="AUROC 0.981 (0.974 to 0.988)"),
-        ],
-        "warnings": [],
-        "calibration": schemas.Calibration(
-            n=len(scores),
-            edges=edges.tolist(),
-            counts=counts.tolist(),
-            quantiles=np.quantile(scores, np.linspace(0, 1, 101)).tolist(),
-        ),
-    }
-    return schemas.ModelDetail(**(fields | changes))
-
-
-def quality(right: int, wrong: int, *, caveat: str | None = None) -> schemas.Quality:
-    none = right + wrong == 0
-    rate = None if none else schemas.Rate(value=right / (right + wrong), low=0.55, high=0.93)
-    return schemas.Quality(
-        true_positives=right,
-        false_positives=wrong,
-        true_negatives=right,
-        false_negatives=wrong,
-        precision=rate,
-        recall=rate,
-        caveat=caveat,
-    )
-
-
-def _p_value(score: float) -> float:
-    scores = _normal_scores()
-    return float((1 + np.sum(scores >= score)) / (1 + len(scores)))
-
-
-def score_in(name: str) -> float:
-    found = re.search(r"_(-?\d+(?:\.\d+)?)", name)
-    return float(found[1]) if found else 0.2
-
-
-@dataclass
-class Refusal:
-    """What the stand-in answers, once, instead of doing what it is asked."""
-
-    method: str
-    part: str
-    status: int
-    detail: str
-    retry_after: str | None = None
-    raw: bytes | None = None
-
-
-@dataclass
-class Asked:
-    method: str
-    path: str
-    query: dict[str, list[str]]
-    names: list[str]
-    body: Any
-
-
-@dataclass
-class Station:
-    """A stand-in for the service: its state is for tests to set, and to read."""
-
-    url: str = ""
-    token: str | None = None
-    models: dict[str, schemas.ModelDetail] = field(
-        default_factory=lambda: {"blobs": detail("blobs")}
-    )
-    session: schemas.Session = field(
-        default_factory=lambda: schemas.Session(
-            role="admin", name=None, keep="all", max_bytes=1_000_000, max_pictures=16
-        )
-    )
-    kept: dict[int, schemas.KeptPicture] = field(default_factory=dict)
-    random: schemas.Quality = field(
-        default_factory=lambda: quality(0, 0, caveat="None was judged.")
-    )
-    refusals: list[Refusal] = field(default_factory=list)
-    asked: list[Asked] = field(default_factory=list)
-    preview: schemas.RecalibrationPreview | None = None
-    gate: threading.Event = field(default_factory=threading.Event)
-    gated: str | None = None
-
-    def refuse(self, method: str, part: str, status: int, detail: str = "", **how: Any) -> None:
-        self.refusals.append(Refusal(method, part, status, detail, **how))
-
-    def hold(self, part: str) -> None:
-        """Answer nothing of this path until ``gate`` is set."""
-        self.gate.clear()
-        self.gated = part
-
-    def calls(self, method: str, part: str) -> list[Asked]:
-        return [one for one in self.asked if one.method == method and part in one.path]
-
-    def keep(self, count: int) -> None:
-        """Have pictures wait for review, the most uncertain first."""
-        for k in range(1, count + 1):
-            score = 0.5 + 0.01 * k * (-1) ** k
-            self.kept[k] = schemas.KeptPicture(
-                id=k,
-                model="blobs",
-                revision="a1b2c3d4e5f6",
-                name=f"kept-{k}.png",
-                created=_WHEN,
-                score=score,
-                threshold=THRESHOLD,
-                lower=None,
-                verdict="anomalous" if score > THRESHOLD else "normal",
-                p_value=_p_value(score),
-                width=48,
-                height=40,
-                media_type="image/png",
-                size=900,
-                truth=None,
-                correct=None,
-                reviewed_by=None,
-                reviewed=None,
-            )
-
-    # What each address answers: a record, or the type of the content with the content.
-
-    def answer(self, asked: Asked) -> BaseModel | tuple[str, bytes] | None:
-        path = [unquote(part) for part in asked.path.split("/")[2:]]
-        match asked.method, path:
-            case "GET", ["session"]:
-                return self.session
-            case "GET", ["models"]:
-                wanted = schemas.ModelSummary.model_fields
-                return schemas.ModelList(
-                    models=[
-                        schemas.ModelSummary(**{k: getattr(one, k) for k in wanted})
-                        for one in self.models.values()
-                    ]
-                )
-            case "GET", ["models", name]:
-                return self.models[name]
-            case "POST", ["models", name, "score"]:
-                return self._scored(name, asked.names)
-            case "POST", ["models", name, "drift", "reset"]:
-                self.models[name] = self.models[name].model_copy(update={"drift": drift()})
-                return self.models[name]
-            case "POST", ["models", name, "recalibration", "preview"]:
-                schemas.RecalibrationRequest.model_validate(asked.body)
-                return self.preview
-            case "POST", ["models", name, "recalibration"]:
-                given = schemas.Confirmation.model_validate(asked.body)
-                assert self.preview is not None
-                assert given.confirmation == self.preview.confirmation
-                self.models[name] = self.models[name].model_copy(
-                    update={"threshold": self.preview.after, "revision": "ffff00001111"}
-                )
-                return self.models[name]
-            case _, ["reviews", *rest]:
-                return self._review(asked, rest)
-        raise KeyError(asked.path)
-
-    def _scored(self, name: str, names: list[str]) -> schemas.ScoreResponse:
-        model = self.models[name]
-        limits = model.threshold
-        results = []
-        for index, called in enumerate(names):
-            result: dict[str, Any] = {"index": index, "name": called, "threshold": limits.upper}
-            result["lower"] = limits.lower
-            if "broken" in called:
-                result["error"] = schemas.Problem(
-                    type="/problems/not-an-image",
-                    title="Not an image",
-                    status=422,
-                    detail="It ends after 12 bytes; send the whole file.",
-                )
-            else:
-                score = score_in(called)
-                low = limits.lower is not None and score < limits.lower
-                result |= {
-                    "score": score,
-                    "verdict": "anomalous" if score > limits.upper or low else "normal",
-                    "p_value": _p_value(score),
-                    "width": 48,
-                    "height": 40,
-                    "kept": index + 1,
-                    **_views(index),
-                }
-            results.append(schemas.PictureResult(**result))
-        return schemas.ScoreResponse(model=name, revision=model.revision, results=results)
-
-    def _review(self, asked: Asked, path: list[str]) -> BaseModel | tuple[str, bytes] | None:
-        waiting = [one for one in self.kept.values() if one.truth is None]
-        match asked.method, path:
-            case "GET", ["queue"]:
-                limit = int(asked.query["limit"][0])
-                if asked.query["order"] == ["latest"]:
-                    waiting.reverse()
-                return schemas.ReviewQueue(waiting=len(waiting), items=waiting[:limit])
-            case "GET", ["summary"]:
-                done = len(self.kept) - len(waiting)
-                return schemas.ReviewSummary(
-                    model="blobs",
-                    kept=len(self.kept),
-                    flagged=sum(one.verdict == "anomalous" for one in self.kept.values()),
-                    waiting=len(waiting),
-                    size=900 * len(self.kept),
-                    full=False,
-                    random=self.random,
-                    all=quality(done, 0),
-                )
-            case "GET", ["export"]:
-                return "application/zip", b"PK\x05\x06" + bytes(18)
-            case "GET", [number, "picture"]:
-                return "image/png", png(int(number))
-            case "GET", [number, "views"]:
-                one = self.kept[int(number)]
-                fields = {k: getattr(one, k) for k in ("name", "score", "verdict", "threshold")}
-                shown = {k: v for k, v in _views(one.id).items() if k in asked.query["include"]}
-                return schemas.PictureResult(index=0, **fields, p_value=one.p_value, **shown)
-            case "PUT", [number, "judgement"]:
-                said = schemas.Judgement.model_validate(asked.body)
-                return self._judged(int(number), said.correct)
-            case "DELETE", [number, "judgement"]:
-                return self._judged(int(number), None)
-            case "DELETE", [number]:
-                del self.kept[int(number)]
-                return None
-        raise KeyError(asked.path)
-
-    def _judged(self, number: int, correct: bool | None) -> schemas.KeptPicture:
-        one = self.kept[number]
-        other = {"normal": "anomalous", "anomalous": "normal"}[one.verdict]
-        truth = None if correct is None else one.verdict if correct else other
-        self.kept[number] = one.model_copy(update={"truth": truth, "correct": correct})
-        return self.kept[number]
-
-
-def _serve(station: Station) -> type[BaseHTTPRequestHandler]:
-    class Answers(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-        def _send(self, status: int, kind: str, content: bytes, **headers: str) -> None:
-            self.send_response(status)
-            self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(len(content)))
-            self.send_header("Content-Security-Policy", CSP)
-            for name, value in headers.items():
-                self.send_header(name.replace("_", "-"), value)
-            self.end_headers()
-            self.wfile.write(content)
-
-        def _problem(self, status: int, detail: str, **headers: str) -> None:
-            said = schemas.Problem(
-                type="/problems/x", title="Refused", status=status, detail=detail
-            )
-            self._send(
-                status, "application/problem+json", said.model_dump_json().encode(), **headers
-            )
-
-        def _asked(self) -> Asked:
-            address = urlsplit(self.path)
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            names: list[str] = []
-            told = None
-            if self.headers.get_content_type() == "multipart/form-data":
-                found = re.findall(rb'name="images"; filename="([^\r\n]*)"\r\n', body)
-                names = [name.decode() for name in found]
-            elif body:
-                told = json.loads(body)
-            return Asked(self.command, address.path, parse_qs(address.query), names, told)
-
-        def _any(self) -> None:
-            asked = self._asked()
-            if not asked.path.startswith("/v1/"):
-                name = "index.html" if asked.path == "/" else asked.path.removeprefix("/static/")
-                kind = mimetypes.guess_type(name)[0] or "text/plain"
-                self._send(200, kind, (PAGE / name).read_bytes())
-                return
-            station.asked.append(asked)
-            if station.gated and station.gated in asked.path:
-                station.gate.wait(10)
-            for refusal in station.refusals:
-                if refusal.method == asked.method and refusal.part in asked.path:
-                    station.refusals.remove(refusal)
-                    if refusal.raw is not None:
-                        self._send(refusal.status, "application/json", refusal.raw)
-                        return
-                    after = (
-                        {} if refusal.retry_after is None else {"Retry_After": refusal.retry_after}
-                    )
-                    self._problem(refusal.status, refusal.detail, **after)
-                    return
-            if station.token and self.headers.get("Authorization") != f"Bearer {station.token}":
-                self._problem(401, "The token is not known; ask for another one.")
-                return
-            try:
-                answer = station.answer(asked)
-            except KeyError:
-                self._problem(404, f"There is nothing at {asked.path}.")
-                return
-            if answer is None:
-                self._send(204, "text/plain", b"")
-            elif isinstance(answer, tuple):
-                self._send(200, *answer)
-            else:
-                self._send(200, "application/json", answer.model_dump_json().encode())
-
-        do_GET = do_POST = do_PUT = do_DELETE = _any
-
-    return Answers
 
 
 class _Server(ThreadingHTTPServer):
+    """One address for all tests, so that the page's files are fetched once; each has its station."""
+
     daemon_threads = True
+    station: Station
 
     def handle_error(self, *_: Any) -> None:
         """Stay silent where the page gave a request up."""
 
 
-@pytest.fixture
-def station() -> Iterator[Station]:
-    served = Station()
-    server = _Server(("127.0.0.1", 0), _serve(served))
-    served.url = f"http://127.0.0.1:{server.server_port}/"
+class _Answers(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: _Server
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+    def _send(self, status: int, kind: str, content: bytes, **headers: str) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(content)))
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.end_headers()
+        self.wfile.write(content)
+
+    def _problem(self, status: int, detail: str, **headers: str) -> None:
+        said = schemas.Problem(type="/problems/x", title="Refused", status=status, detail=detail)
+        self._send(status, "application/problem+json", said.model_dump_json().encode(), **headers)
+
+    def _asked(self) -> Asked:
+        address = urlsplit(self.path)
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        names: list[str] = []
+        told = None
+        if self.headers.get_content_type() == "multipart/form-data":
+            found = re.findall(rb'name="images"; filename="([^\r\n]*)"\r\n', body)
+            names = [name.decode() for name in found]
+        elif body:
+            told = json.loads(body)
+        return Asked(self.command, address.path, parse_qs(address.query), names, told)
+
+    def _refuse(self, refusal: Refusal) -> None:
+        if refusal.raw is not None:
+            self._send(refusal.status, "application/json", refusal.raw)
+            return
+        after = {} if refusal.retry_after is None else {"Retry_After": refusal.retry_after}
+        self._problem(refusal.status, refusal.detail, **after)
+
+    def _file(self, path: str) -> None:
+        name = "index.html" if path == "/" else path.removeprefix("/static/")
+        kind = mimetypes.guess_type(name)[0] or "text/plain"
+        fresh = {"Content_Security_Policy": POLICY, "Cache_Control": "max-age=3600"}
+        self._send(200, kind, (PAGE / name).read_bytes(), **fresh)
+
+    def _any(self) -> None:
+        station, asked = self.server.station, self._asked()
+        if not asked.path.startswith("/v1/"):
+            self._file(asked.path)
+            return
+        station.asked.append(asked)
+        if station.gated and station.gated in asked.path:
+            station.gate.wait(10)
+        for refusal in station.refusals:
+            if refusal.method == asked.method and refusal.part in asked.path:
+                station.refusals.remove(refusal)
+                self._refuse(refusal)
+                return
+        if station.token and self.headers.get("Authorization") != f"Bearer {station.token}":
+            self._problem(401, "The token is not known; ask for another one.")
+            return
+        try:
+            answer = station.answer(asked)
+        except KeyError:
+            self._problem(404, f"There is nothing at {asked.path}.")
+            return
+        if answer is None:
+            self._send(204, "text/plain", b"")
+        elif isinstance(answer, tuple):
+            self._send(200, *answer)
+        else:
+            self._send(200, "application/json", answer.model_dump_json().encode())
+
+    do_GET = do_POST = do_PUT = do_DELETE = _any
+
+
+@pytest.fixture(scope="session")
+def _server() -> Iterator[_Server]:
+    server = _Server(("127.0.0.1", 0), _Answers)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
-    yield served
-    served.gate.set()
+    yield server
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+@pytest.fixture
+def station(_server: _Server) -> Iterator[Station]:
+    _server.station = Station(url=f"http://127.0.0.1:{_server.server_port}/")
+    yield _server.station
+    _server.station.gate.set()
 
 
 @pytest.fixture(scope="session")
@@ -474,9 +151,9 @@ def chromium() -> Iterator[Any]:
         browser.close()
 
 
-@pytest.fixture(params=[1280, 400], ids=["wide", "narrow"])
-def page(request: pytest.FixtureRequest, chromium: Any, station: Station) -> Iterator[Any]:
-    """An empty tab, wide with a mouse or narrow with a finger; what is amiss in it fails the test."""
+@pytest.fixture(scope="session", params=[1280, 400], ids=["wide", "narrow"])
+def window(request: pytest.FixtureRequest, chromium: Any) -> Iterator[Any]:
+    """A browser, wide with a mouse or narrow with a finger."""
     narrow = request.param == 400
     context = chromium.new_context(
         viewport={"width": request.param, "height": 800},
@@ -485,36 +162,36 @@ def page(request: pytest.FixtureRequest, chromium: Any, station: Station) -> Ite
         permissions=["camera"],
     )
     context.set_default_timeout(5000)
-    tab = context.new_page()
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def page(window: Any, station: Station) -> Iterator[Any]:
+    """An empty tab; what is amiss in it fails the test."""
+    tab = window.new_page()
     amiss: list[str] = []
 
     def listen(message: Any) -> None:
         # The browser itself notes each refusal of the service; the page has to deal with those.
-        refused = message.text.startswith("Failed to load resource") and "/v1/" in str(
-            message.location
-        )
-        if message.type in ("error", "warning") and not refused:
+        refused = message.text.startswith("Failed to load resource")
+        if message.type in ("error", "warning") and not (
+            refused and "/v1/" in message.location["url"]
+        ):
             amiss.append(f"{message.text} at {message.location}")
+
+    def watch(asked: Any) -> None:
+        if not asked.url.startswith((station.url, f"blob:{station.url}", "data:")):
+            amiss.append(f"asked {asked.url}")
 
     tab.on("console", listen)
     tab.on("pageerror", lambda error: amiss.append(str(error)))
-    tab.on(
-        "request",
-        lambda asked: (
-            amiss.append(f"asked {asked.url}")
-            if not asked.url.startswith((station.url, "blob:" + station.url, "data:"))
-            else None
-        ),
-    )
+    tab.on("request", watch)
     yield tab
-    context.close()
+    if tab.url != "about:blank":
+        tab.evaluate("localStorage.clear()")
+    tab.close()
     assert amiss == []
-
-
-def visit(page: Any, station: Station, view: str = "inspect") -> None:
-    """Open the page and wait until it knows who is there and what is served."""
-    page.goto(f"{station.url}#/{view}")
-    page.locator(f"#{view}").wait_for()
 
 
 @pytest.fixture

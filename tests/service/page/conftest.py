@@ -37,7 +37,7 @@ _FLAGS = [
 
 
 class _Server(ThreadingHTTPServer):
-    """One address for all tests, so that the page's files are fetched once; each has its station."""
+    """One address for all tests, so that the page's files are fetched once; each has a station."""
 
     daemon_threads = True
     station: Station
@@ -119,7 +119,7 @@ class _Answers(BaseHTTPRequestHandler):
         else:
             self._send(200, "application/json", answer.model_dump_json().encode())
 
-    do_GET = do_POST = do_PUT = do_DELETE = _any
+    do_GET = do_POST = do_PUT = do_DELETE = _any  # noqa: N815
 
 
 @pytest.fixture(scope="session")

@@ -360,6 +360,7 @@ def test_a_refused_recalibration_says_why_and_changes_nothing(
         station.refuse("POST", "/preview", 422, "There are 3 pictures; wanted 20 at least.")
     ask_for_preview(page)
     if step == "confirmation":
+        page.locator(".comparison").wait_for()
         station.refuse("POST", "/recalibration", 409, "There are 3 pictures; wanted 20 at least.")
         page.get_by_role("button", name="Serve blobs with the new threshold").click()
         page.get_by_role("button", name="Serve the new threshold", exact=True).click()

@@ -168,8 +168,8 @@ def test_no_control_is_a_trap_and_each_has_a_name(page: Any, station: Station) -
             page.keyboard.press("Tab")
             told = page.evaluate(
                 """() => { const e = document.activeElement;
-                return e === document.body || e.id === "skip" ? null
-                    : `${e.tagName} ${e.id} ${e.className} ${e.ariaLabel ?? ""} ${e.textContent}`; }"""
+                const said = [e.tagName, e.id, e.className, e.ariaLabel, e.textContent];
+                return e === document.body || e.id === "skip" ? null : said.join(" "); }"""
             )
             if told is None:
                 break

@@ -60,7 +60,8 @@ export function createWhatIf({ results, moved }) {
     fill(drawing, histogram({ calibration: model.calibration, upper, lower: model.threshold.lower, axis }));
     slider.value = String(Math.round(axis.share(upper) * STEPS));
     slider.setAttribute("aria-valuetext", number(upper));
-    exact.value = String(upper);
+    // What is being typed stays, whatever results come in meanwhile.
+    if (document.activeElement !== exact) exact.value = String(upper);
     reset.disabled = tried === null;
     said.textContent = sentence(upper);
   }

@@ -105,6 +105,7 @@ def test_no_token_is_in_what_is_printed(tokens_file: Path) -> None:
     [
         {"host": "here:8000", "origin": "http://evil.example"},
         {"host": "here:8000", "origin": "null"},
+        {"host": "here:8000", "origin": "http://[::1"},
         {"host": "here:8000", "origin": "http://here:9000"},
         {"host": "here:8000", "sec-fetch-site": "cross-site"},
         {"host": "here:8000", "sec-fetch-site": "same-site"},
@@ -138,7 +139,10 @@ def test_a_foreign_name_that_points_here_is_refused() -> None:
 
 def test_which_names_are_allowed_follows_from_the_address() -> None:
     assert hosts_for("0.0.0.0", ()) is None
-    assert hosts_for("localhost", ()) == ("localhost", "127.0.0.1", "::1")
+    for bound in ("localhost", "127.0.0.2"):
+        local = hosts_for(bound, ())
+        assert local is not None
+        assert {bound, "localhost", "127.0.0.1", "::1"} == set(local)
     allowed = hosts_for("0.0.0.0", ("Line-2.example",))
     assert allowed is not None
     check_site("GET", {"host": "LINE-2.example"}, allowed)

@@ -116,6 +116,7 @@ def test_a_cancelled_picture_costs_nothing() -> None:
     assert model.begun.wait(10)
     given_up, wanted = (batcher.submit(model, picture(n)) for n in (1, 2))
     assert given_up.cancel()
+    assert batcher.waiting == 1
     model.may_go.set()
     assert scores([first, wanted]) == [0, 2]
     with pytest.raises(CancelledError):

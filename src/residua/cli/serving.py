@@ -134,8 +134,16 @@ def serve(
             "[bold yellow]warning:[/] without --tokens everybody who reaches this machine may "
             "score, review and recalibrate"
         )
+    if (tls_cert is None) != (tls_key is None):
+        raise ConfigurationError("--tls-cert and --tls-key belong together; give both")
     listening = _listening(host, port)
     config = config_for(settings, host=host, port=port, tls_cert=tls_cert, tls_key=tls_key)
+    try:
+        config.load()
+    except OSError as error:  # ssl's errors are such
+        raise ConfigurationError(
+            f"{tls_cert} and {tls_key} cannot be used as certificate and key: {error}"
+        ) from error
     where, at, *_ = listening.getsockname()
     scheme = "http" if tls_cert is None else "https"
     url = f"{scheme}://{f'[{where}]' if ':' in where else where}:{at}"

@@ -137,7 +137,7 @@ def check_site(method: str, headers: Mapping[str, str], hosts: Iterable[str] | N
     if headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
         raise ForeignPage("the page of another site sent this; open the service's own page")
     origin = headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc != host:
+    if origin is not None and origin.partition("://")[2] != host:
         raise ForeignPage(
             f"a page of {origin[:100]!r} sent this, and the service is {host[:100]!r}; open its "
             f"own page"
@@ -150,9 +150,9 @@ def hosts_for(bound: str, allowed: Iterable[str]) -> tuple[str, ...] | None:
     None: any, where other machines may reach it and no names are given.
     """
     given = tuple(name.lower() for name in allowed)
-    if given:
-        return (*given, *LOOPBACK_NAMES)
-    return LOOPBACK_NAMES if is_loopback(bound) else None
+    if given or is_loopback(bound):
+        return (*given, *LOOPBACK_NAMES, bound)
+    return None
 
 
 def is_loopback(host: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -15,10 +16,11 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from residua import __version__
-from residua.errors import ResiduaError
+from residua.errors import ResiduaError, StoreUnavailable
 from residua.service.api import models, page, recalibrating, reviews, running, scoring
 from residua.service.api.common import check_query
 from residua.service.gate import Gate, problem_response
+from residua.service.logs import log
 from residua.service.problems import BY_STATUS, INTERNAL, MEDIA_TYPE, Kind, kind_of, problem
 from residua.service.schemas import Problem
 from residua.service.settings import ServiceSettings
@@ -84,9 +86,14 @@ def _request_id(request: Request) -> str | None:
 
 async def _refused(request: Request, error: Exception) -> Response:
     station: Station = request.app.state.station
-    station.metrics.problems.labels(kind_of(error).slug).inc()
-    if kind_of(error) is INTERNAL:
+    kind = kind_of(error)
+    if kind is INTERNAL:
         raise error
+    if kind.status == 500:
+        log("failed", logging.ERROR, error=True, request=_request_id(request))
+    if isinstance(error, StoreUnavailable):
+        station.keeper.note(error)
+    station.metrics.problems.labels(kind.slug).inc()
     return problem_response(error, _request_id(request))
 
 

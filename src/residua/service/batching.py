@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -97,6 +98,7 @@ class Batcher:
                 raise RuntimeError("the batcher is closed")
             self._queues.setdefault(model, deque()).append(one)
             self._changed.notify()
+        one.result.add_done_callback(partial(self._drop, model, one))
         return one.result
 
     def close(self) -> None:
@@ -106,6 +108,17 @@ class Batcher:
             self._changed.notify_all()
         for thread in self._threads:
             thread.join()
+
+    def _drop(self, model: Computes, one: _Waiting, result: Future[ScoredBatch]) -> None:
+        """Forget a picture that was cancelled, which would hold its memory until its turn."""
+        if not result.cancelled():
+            return
+        with self._changed:
+            queue = self._queues.get(model)
+            if queue is not None and one in queue:
+                queue.remove(one)
+                if not queue:
+                    del self._queues[model]
 
     def _work(self) -> None:
         while True:
@@ -157,15 +170,14 @@ class Batcher:
             return
         try:
             scored = model.compute(np.stack([one.image for one in in_time]), at_once=at_once)
-        except Exception as error:
+            self._observe(len(in_time), start - in_time[0].since, time.monotonic() - start)
+            for row, one in enumerate(in_time):
+                # Copies, so that one picture does not hold its whole batch in memory.
+                one.result.set_result(_row(scored, row))
+        except Exception as error:  # this thread must not end, and nobody wait for ever
             for one in in_time:
-                one.result.set_exception(error)
-            return
-        end = time.monotonic()
-        self._observe(len(in_time), start - in_time[0].since, end - start)
-        for row, one in enumerate(in_time):
-            # Copies, so that one picture does not hold its whole batch in memory.
-            one.result.set_result(_row(scored, row))
+                if not one.result.done():
+                    one.result.set_exception(error)
 
 
 def _row(scored: ScoredBatch, row: int) -> ScoredBatch:

@@ -41,8 +41,8 @@ class BoundedBody:
         self._seconds = seconds
         self._until: float | None = None
         self._whole = False
-        self.held = 0
-        """Bytes that came."""
+        self._came = 0
+        self._held = 0
 
     def check_length(self, length: str | None) -> None:
         """Refuse a body by the length that its headers name.
@@ -71,21 +71,32 @@ class BoundedBody:
                 message = await self._receive()
         except TimeoutError as error:
             raise UploadTooSlow(
-                f"the body did not come within {self._seconds:g} s; {self.held:,} bytes did"
+                f"the body did not come within {self._seconds:g} s; {self._came:,} bytes did"
             ) from error
         if message["type"] == "http.request":
             count = len(message.get("body", b""))
-            if self.held + count > self._max_bytes:
+            if self._came + count > self._max_bytes:
                 raise self._too_large("more")
-            self._admission.hold_bytes(count)
-            self.held += count
+            self.hold(count)
+            self._came += count
             self._whole = not message.get("more_body", False)
         return message
 
+    def hold(self, count: int) -> None:
+        """Count bytes that belong to this request, such as those of its answer.
+
+        Raises
+        ------
+        TooBusy
+            All requests together hold too many.
+        """
+        self._admission.hold_bytes(count)
+        self._held += count
+
     def release(self) -> None:
-        """Forget the body's bytes."""
-        self._admission.release_bytes(self.held)
-        self.held = 0
+        """Forget the bytes that are held."""
+        self._admission.release_bytes(self._held)
+        self._held = 0
 
     def _too_large(self, found: str) -> RequestTooLarge:
         return RequestTooLarge(

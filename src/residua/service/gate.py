@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
 from typing import Any
 from uuid import uuid4
 
@@ -12,11 +14,10 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from residua.errors import ResiduaError
 from residua.service.access import check_site
 from residua.service.bodies import BoundedBody, allowance
 from residua.service.logs import log
-from residua.service.problems import INTERNAL, MEDIA_TYPE, headers_of, kind_of, problem_of
+from residua.service.problems import MEDIA_TYPE, headers_of, kind_of, problem_of
 from residua.service.station import Station
 
 Scope = MutableMapping[str, Any]
@@ -29,6 +30,11 @@ REQUEST_ID = "X-Request-ID"
 # JSON that the interface takes is a few words.
 _MOST_JSON = 16_384
 _CLIENT_GONE = 499
+# Time in which a client takes a piece of its answer.
+_SEND_SECONDS = 30.0
+_GUARDED = ("/v1/", "/metrics")
+# Asked by the machine's own address, whatever the service is called.
+_OF_PROBES = ("/healthz", "/readyz")
 _SECURITY = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -55,7 +61,8 @@ class Gate:
             await self._app(scope, receive, send)
             return
         start, request_id = time.perf_counter(), uuid4().hex
-        scope.setdefault("state", {})["request_id"] = request_id
+        state = scope.setdefault("state", {})
+        state["request_id"] = request_id
         headers = Headers(scope=scope)
         limits = self._station.settings.limits
         scores = scope["path"].endswith("/score")
@@ -65,6 +72,7 @@ class Gate:
             seconds=limits.upload_seconds,
             admission=self._station.admission,
         )
+        state["body"] = body
         status = 0
 
         async def answer(message: Message) -> None:
@@ -75,22 +83,29 @@ class Gate:
                 found[REQUEST_ID] = request_id
                 for name, value in _SECURITY.items():
                     found.setdefault(name, value)
-            await send(message)
+            try:
+                async with asyncio.timeout(_SEND_SECONDS):
+                    await send(message)
+            except TimeoutError as error:
+                raise ClientDisconnect from error
 
         try:
-            check_site(scope["method"], headers, self._station.settings.hosts)
+            if scope["path"] not in _OF_PROBES:
+                check_site(scope["method"], headers, self._station.settings.hosts)
+            if scope["path"].startswith(_GUARDED):
+                # Before anything else is said of the request.
+                state["caller"] = self._station.tokens.caller(headers.get("authorization"))
             body.check_length(headers.get("content-length"))
             await self._app(scope, body.receive, answer)
         except ClientDisconnect:
-            status = _CLIENT_GONE
+            status = status or _CLIENT_GONE
         except Exception as error:
-            foreseen = isinstance(error, ResiduaError)
-            if not foreseen or kind_of(error) is INTERNAL:
+            if kind_of(error).status == 500:
                 log("failed", logging.ERROR, error=True, request=request_id)
-            if status:
-                raise  # the answer has begun: only breaking it off says that it is not whole
-            await problem_response(error, request_id)(scope, receive, answer)
             self._station.metrics.problems.labels(kind_of(error).slug).inc()
+            if not status:  # else it has begun, and only breaking it off says that it is not whole
+                with suppress(ClientDisconnect):
+                    await problem_response(error, request_id)(scope, receive, answer)
         finally:
             body.release()
             self._note(scope, status, start, request_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import queue
@@ -11,9 +12,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
-from residua.errors import ReviewsOff, StoreError, StoreTooNew, StoreUnavailable
+from residua.errors import ReviewsOff, StoreError, StoreFull, StoreUnavailable
 from residua.service.logs import log
 from residua.service.served import ServedModel
 from residua.service.settings import Retention
@@ -22,8 +22,12 @@ from residua.service.store.store import ReviewStore
 
 # Seconds in which a store that failed is not asked again, so that no request waits for it.
 _RESPITE = 5.0
-_BETWEEN_CLEANINGS = 60.0
+# Seconds that an answer waits for its pictures to be kept.
+_PATIENCE = 5.0
+_BETWEEN_CLEANINGS, _WHILE_CLEANING = 60.0, 1.0
 _MOST_TOGETHER = 64
+
+Act = Callable[[ReviewStore], None]
 
 
 @dataclass(eq=False)
@@ -40,22 +44,31 @@ class Keeper:
     open_store : callable
         Opens the store, or raises `StoreError`.
     retention : Retention
+    station : str
+        Under which the watches for drift are written.
 
     Raises
     ------
-    StoreError
-        The store can never be used as it is. One that is only away is tried again later.
+    StoreTooNew, ConfigurationError
+        The store can never be used as it is. One that is away or full is tried again later.
     """
 
-    def __init__(self, open_store: Callable[[], ReviewStore], retention: Retention) -> None:
-        self._open_store, self._retention = open_store, retention
+    def __init__(
+        self, open_store: Callable[[], ReviewStore], retention: Retention, station: str
+    ) -> None:
+        self._open_store, self._retention, self._station = open_store, retention, station
         self._store: ReviewStore | None = None
         self._opening = threading.Lock()
+        # Its class and its words: an error itself would hold whatever raised it.
+        self._failure: tuple[type[StoreError], str] | None = None
         self._away_until = 0.0
-        self._failure: StoreError | None = None
-        self._queue: queue.Queue[_ToKeep | Callable[[ReviewStore], None] | None] = queue.Queue()
-        if retention.keep != "off":
-            self._open_at_start()
+        self._unresumed: set[ServedModel] = set()
+        self._queue: queue.Queue[_ToKeep | Act | None] = queue.Queue()
+        if self.on:
+            try:
+                self._store = open_store()
+            except (StoreUnavailable, StoreFull) as error:
+                self.note(error)
         self._writer = threading.Thread(target=self._write, name="residua-keep", daemon=True)
         self._writer.start()
 
@@ -71,7 +84,8 @@ class Keeper:
     @property
     def failure(self) -> str | None:
         """Why the store cannot be used at the moment; None: it can, as far as is known."""
-        return None if self._failure is None else str(self._failure)
+        failure = self._failure
+        return None if failure is None else failure[1]
 
     @property
     def store(self) -> ReviewStore:
@@ -82,44 +96,74 @@ class Keeper:
         ReviewsOff
             Nothing is kept.
         StoreError
-            It cannot be opened.
+            It cannot be opened, or failed a moment ago.
         """
         if not self.on:
             raise ReviewsOff("the service keeps nothing; start it with --keep flagged or all")
+        resting = self._resting()
+        if resting is not None:
+            raise resting
         if self._store is None:
             with self._opening:
                 if self._store is None:
-                    if self._resting is not None:
-                        raise StoreUnavailable(str(self._resting)) from self._resting
                     try:
                         self._store = self._open_store()
                     except StoreError as error:
-                        self._note(error)
+                        self.note(error)
                         raise
         return self._store
 
-    def keep(self, pictures: Sequence[NewPicture]) -> Future[list[int | None]]:
-        """Have pictures kept; the future gives their ids once they are safe, or a `StoreError`."""
+    async def keep(self, pictures: Sequence[NewPicture]) -> list[int | None]:
+        """Keep pictures; return their ids once they are safe, None for those that were not kept.
+
+        Raises
+        ------
+        StoreError
+            The store failed, or does not answer in time; they may be kept later all the same.
+        """
         one = _ToKeep(pictures)
         self._queue.put(one)
-        return one.ids
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                # Shielded: who goes away does not take the pictures of others with him.
+                return await asyncio.shield(asyncio.wrap_future(one.ids))
+        except TimeoutError as error:
+            raise StoreUnavailable(
+                f"the review store has not answered within {_PATIENCE:g} s"
+            ) from error
 
-    def save_drift(self, model: ServedModel, station: str) -> None:
-        """Have the watch for drift of a model written, some time."""
-        record: dict[str, Any] = json.loads(model.drift_record())
-        name, revision = model.name, model.revision
-        self._queue.put(lambda store: store.save_drift_state(name, revision, station, record))
-
-    def resume_drift(self, model: ServedModel, station: str) -> None:
-        """Have a model go on with the watch for drift that was written for this revision."""
+    def save_drift(self, model: ServedModel) -> None:
+        """Have the watch for drift of a model written, some time; where nothing is kept, never."""
         if not self.on:
             return
+
+        def save(store: ReviewStore) -> None:
+            if model in self._unresumed:
+                self._resume(store, model)
+            record = json.loads(model.drift_record())
+            store.save_drift_state(model.name, model.revision, self._station, record)
+
+        self._queue.put(save)
+
+    def resume_drift(self, model: ServedModel) -> None:
+        """Have a model go on with the watch for drift that was written for this revision.
+
+        Where the store is away it is done before the watch is written for the first time.
+        """
+        if not self.on:
+            return
+        self._unresumed.add(model)
         try:
-            record = self.store.drift_state(model.name, model.revision, station)
-            if record is not None:
-                model.resume_drift(json.dumps(record))
-        except Exception as error:  # of no use is no harm: the watch begins anew
+            self._resume(self.store, model)
+        except StoreError as error:
             log("drift_not_resumed", logging.WARNING, model=model.name, cause=str(error))
+
+    def note(self, error: StoreError) -> None:
+        """Take down that the store failed, and leave it alone for a while."""
+        if self._failure is None:
+            log("store_failed", logging.WARNING, cause=str(error))
+        self._failure = type(error), str(error)
+        self._away_until = time.monotonic() + _RESPITE
 
     def close(self) -> None:
         """Write what is still to be written, then close the store."""
@@ -128,38 +172,33 @@ class Keeper:
         if self._store is not None:
             self._store.close()
 
-    def _open_at_start(self) -> None:
+    def _resume(self, store: ReviewStore, model: ServedModel) -> None:
+        record = store.drift_state(model.name, model.revision, self._station)
+        self._unresumed.discard(model)
+        if record is None:
+            return
         try:
-            self._store = self._open_store()
-        except StoreTooNew:
-            raise
-        except StoreUnavailable as error:
-            self._note(error)
+            model.resume_drift(json.dumps(record))
+        except Exception as error:  # one that is of no use is no harm: the watch begins anew
+            log("drift_not_resumed", logging.WARNING, model=model.name, cause=str(error))
 
     def _write(self) -> None:
-        cleaned = time.monotonic() - _BETWEEN_CLEANINGS
+        clean_at = time.monotonic()
         while True:
             try:
-                first = self._queue.get(timeout=_BETWEEN_CLEANINGS)
+                item = self._queue.get(timeout=max(0.0, clean_at - time.monotonic()))
             except queue.Empty:
-                first = lambda _: None  # noqa: E731
-            if first is None:
-                return
-            last = self._write_together(first)
-            if self.on and time.monotonic() - cleaned >= _BETWEEN_CLEANINGS:
-                cleaned = time.monotonic()
-                self._clean()
-            if last:
+                clean_at = time.monotonic() + (
+                    _WHILE_CLEANING if self._clean() else _BETWEEN_CLEANINGS
+                )
+                continue
+            if item is None or not self._write_together(item):
                 return
 
-    def _write_together(self, first: _ToKeep | Callable[[ReviewStore], None]) -> bool:
-        """Write what is queued; True: it was the last."""
+    def _write_together(self, item: _ToKeep | Act | None) -> bool:
+        """Write what is queued, up to so many pictures; False: that was the last."""
         together: list[_ToKeep] = []
-        item: _ToKeep | Callable[[ReviewStore], None] | None = first
-        while True:
-            if item is None:
-                self._commit(together)
-                return True
+        while item is not None:
             if isinstance(item, _ToKeep):
                 together.append(item)
             else:
@@ -171,62 +210,65 @@ class Keeper:
             except queue.Empty:
                 break
         self._commit(together)
-        return False
+        return item is not None
 
     def _commit(self, together: list[_ToKeep]) -> None:
-        if not together:
-            return
         pictures = [picture for one in together for picture in one.pictures]
-        if self._resting is not None:  # not noted anew, or the store would never be asked again
-            for one in together:
-                one.ids.set_exception(self._resting)
-            return
-        try:
-            ids = self.store.keep(pictures, max_bytes=self._retention.max_bytes)
-        except Exception as error:
-            self._note(error if isinstance(error, StoreError) else StoreUnavailable(str(error)))
-            for one in together:
-                one.ids.set_exception(self._failure or error)
-            return
-        self._recover()
+        ids: list[int | None] = []
+
+        def keep(store: ReviewStore) -> None:
+            ids.extend(store.keep(pictures, max_bytes=self._retention.max_bytes))
+
+        failure = self._attempt(keep) if pictures else None
         rest = iter(ids)
         for one in together:
-            one.ids.set_result([next(rest) for _ in one.pictures])
+            if failure is None:
+                one.ids.set_result([next(rest) for _ in one.pictures])
+            else:  # an error each: one that is raised often would grow with each
+                kind, said = failure
+                one.ids.set_exception(kind(said))
 
-    def _attempt(self, act: Callable[[ReviewStore], None]) -> None:
-        if not self.on or self._resting is not None:
-            return
+    def _attempt(self, act: Act) -> tuple[type[StoreError], str] | None:
+        """Do something with the store; return why it failed, None where it did not."""
+        resting = self._resting()
+        if resting is not None:
+            return type(resting), str(resting)
         try:
             act(self.store)
-        except Exception as error:
-            self._note(error if isinstance(error, StoreError) else StoreUnavailable(str(error)))
-        else:
-            self._recover()
-
-    def _clean(self) -> None:
-        days = self._retention.days
-        max_age = None if days is None else timedelta(days=days)
-
-        def clean(store: ReviewStore) -> None:
-            while removed := store.retain(
-                now=datetime.now(UTC), max_age=max_age, max_bytes=self._retention.max_bytes
-            ):
-                log("pictures_removed", pictures=removed)
-
-        self._attempt(clean)
-
-    @property
-    def _resting(self) -> StoreError | None:
-        """The failure after which the store is not asked again yet."""
-        return self._failure if time.monotonic() < self._away_until else None
-
-    def _recover(self) -> None:
+        except StoreError as error:
+            self.note(error)
+            return type(error), str(error)
+        except Exception as error:  # this thread must not end
+            log("failed", logging.ERROR, error=True, what="keeping")
+            return StoreUnavailable, f"the review store failed: {type(error).__name__}"
         if self._failure is not None:
             log("store_back")
         self._failure = None
+        return None
 
-    def _note(self, error: StoreError) -> None:
-        if self._failure is None:
-            log("store_failed", logging.WARNING, cause=str(error))
-        self._failure = error
-        self._away_until = time.monotonic() + _RESPITE
+    def _clean(self) -> bool:
+        """Remove some of what is too old or too much; True: there may be more."""
+        removed = 0
+
+        def clean(store: ReviewStore) -> None:
+            nonlocal removed
+            days = self._retention.days
+            removed = store.retain(
+                now=datetime.now(UTC),
+                max_age=None if days is None else timedelta(days=days),
+                max_bytes=self._retention.max_bytes,
+            )
+
+        if self.on:
+            self._attempt(clean)
+        if removed:
+            log("pictures_removed", pictures=removed)
+        return removed > 0
+
+    def _resting(self) -> StoreError | None:
+        """Return the failure after which the store is not asked again yet, as a new error."""
+        failure = self._failure
+        if failure is None or time.monotonic() >= self._away_until:
+            return None
+        kind, said = failure
+        return kind(said)

@@ -38,8 +38,7 @@ class TextLines(logging.Formatter):
         """Return the line."""
         # As JSON, so that a name from outside cannot begin a line of its own.
         fields = " ".join(
-            f"{key}={json.dumps(value, ensure_ascii=False, default=str)}"
-            for key, value in _fields(record).items()
+            f"{key}={json.dumps(value, default=str)}" for key, value in _fields(record).items()
         )
         line = f"{_time(record)} {record.levelname:<7} {record.getMessage()} {fields}".rstrip()
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
@@ -49,7 +48,12 @@ def configure(form: LogFormat, level: int = logging.INFO) -> None:
     """Have the service and uvicorn write to standard error."""
     writer = logging.StreamHandler(sys.stderr)
     writer.setFormatter(JsonLines() if form == "json" else TextLines())
-    for name, at in ((NAME, level), ("uvicorn.error", logging.WARNING)):
+    # What a parser thinks of a request is in the answer.
+    for name, at in (
+        (NAME, level),
+        ("uvicorn.error", logging.ERROR),
+        ("python_multipart", logging.CRITICAL),
+    ):
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [writer], False
         logger.setLevel(at)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Collection
 from typing import NamedTuple
 
 import numpy as np
@@ -76,6 +77,15 @@ def views_of(
     if "input" in wanted:
         found["input"] = _data_url(image)
     return found
+
+
+def answer_bytes(spec: InputSpec, views: Collection[View]) -> int:
+    """Return the bytes that the views of a picture take in an answer, at most."""
+    pixels, base64_of = spec.height * spec.width, 4 / 3
+    bytes_each = {"heatmap": 1, "reconstruction": min(spec.channels, 3)}
+    bytes_each["input"] = bytes_each["reconstruction"]
+    # Twice: as pictures, and as text.
+    return round(2 * base64_of * pixels * sum(bytes_each[view] for view in views))
 
 
 def printable_upload(name: str, index: int) -> str:

@@ -40,6 +40,25 @@ class _Taken(NamedTuple):
     error: ImageError | None
 
 
+class _Queued:
+    """The pictures of one request that are queued, while a thread may be adding to them."""
+
+    def __init__(self) -> None:
+        self._futures: list[Future[ScoredBatch]] = []
+        self.given_up = False
+
+    def add(self, future: Future[ScoredBatch]) -> None:
+        self._futures.append(future)
+        if self.given_up:
+            future.cancel()
+
+    def give_up(self) -> None:
+        """Take back what was not computed yet, and what is queued from now on."""
+        self.given_up = True
+        for future in self._futures:
+            future.cancel()
+
+
 class _Found(NamedTuple):
     """One picture with all that is known of it."""
 
@@ -59,8 +78,6 @@ class Scoring:
     keeper : Keeper
     metrics : Metrics
     limits : Limits
-    station : str
-        Under which the watch for drift is written.
     """
 
     def __init__(
@@ -71,11 +88,9 @@ class Scoring:
         keeper: Keeper,
         metrics: Metrics,
         limits: Limits,
-        station: str,
     ) -> None:
         self._batcher, self._pool, self._admission = batcher, pool, admission
         self._keeper, self._metrics, self._limits = keeper, metrics, limits
-        self._station = station
 
     async def score(
         self,
@@ -118,9 +133,10 @@ class Scoring:
         request_id: str | None,
     ) -> list[_Found]:
         loop = asyncio.get_running_loop()
+        queued = _Queued()
 
         async def taken_and_scored(some: list[tuple[int, Upload]]) -> list[_Found]:
-            taken = await loop.run_in_executor(self._pool, self._taken, model, some)
+            taken = await loop.run_in_executor(self._pool, self._taken, model, some, queued)
             await _computed([one.scored for one in taken if one.scored is not None])
             finish = partial(self._finished, model, taken, views, request_id)
             return await loop.run_in_executor(self._pool, finish) if views else finish()
@@ -129,15 +145,20 @@ class Scoring:
         try:
             portions = await asyncio.gather(*tasks)
         except BaseException:
+            queued.give_up()
             for task in tasks:
                 task.cancel()
             raise
         return [one for portion in portions for one in portion]
 
-    def _taken(self, model: ServedModel, some: list[tuple[int, Upload]]) -> list[_Taken]:
+    def _taken(
+        self, model: ServedModel, some: list[tuple[int, Upload]], queued: _Queued
+    ) -> list[_Taken]:
         """Decode pictures one after the other, and queue each as soon as it is."""
         found = []
         for index, upload in some:
+            if queued.given_up:
+                break
             name = printable_upload(upload.name, index)
             try:
                 decoded = decode_upload(
@@ -147,8 +168,9 @@ class Scoring:
                 self._metrics.problems.labels(kind_of(error).slug).inc()
                 found.append(_Taken(index, name, None, None, error))
                 continue
-            queued = self._batcher.submit(model, decoded.image)
-            found.append(_Taken(index, name, decoded, queued, None))
+            scored = self._batcher.submit(model, decoded.image)
+            queued.add(scored)
+            found.append(_Taken(index, name, decoded, scored, None))
         return found
 
     def _finished(
@@ -211,8 +233,7 @@ class Scoring:
         failure: str | None = None
         ids: list[int | None]
         try:
-            future = self._keeper.keep([picture for _, picture in wanted])
-            ids = await asyncio.wrap_future(future)
+            ids = await self._keeper.keep([picture for _, picture in wanted])
         except StoreError as error:
             ids, failure = [None] * len(wanted), str(error)
         for (index, _), number in zip(wanted, ids, strict=True):
@@ -237,7 +258,7 @@ class Scoring:
 
         def observe() -> None:
             if model.observe(scores) is not None:
-                self._keeper.save_drift(model, self._station)
+                self._keeper.save_drift(model)
 
         # A look takes milliseconds, which other requests should not wait for.
         self._pool.submit(observe)
@@ -257,7 +278,7 @@ def _portions(uploads: Sequence[Upload]) -> list[list[tuple[int, Upload]]]:
 
 
 async def _computed(futures: Sequence[Future[ScoredBatch]]) -> None:
-    """Wait for all; those whose turn has not come are given up where the waiting is."""
+    """Wait for all."""
     if not futures:
         return
     loop = asyncio.get_running_loop()
@@ -271,11 +292,7 @@ async def _computed(futures: Sequence[Future[ScoredBatch]]) -> None:
 
     for future in futures:
         future.add_done_callback(lambda _: loop.call_soon_threadsafe(count))
-    try:
-        await done
-    finally:
-        for future in futures:
-            future.cancel()
+    await done
 
 
 def _new_picture(

@@ -44,7 +44,7 @@ class Retention(BaseModel):
 
     keep: Keep = "flagged"
     """off: nothing; flagged: pictures called anomalous; all."""
-    days: Annotated[float, Field(gt=0)] | None = 30.0
+    days: Annotated[float, Field(gt=0, le=36_500)] | None = 30.0
     """Days after which a picture that nobody reviewed is removed. None: never."""
     max_bytes: Annotated[int, Field(ge=1)] | None = 10 * 1024 * MIB
     """Bytes of all pictures, beyond which the oldest that nobody reviewed are removed."""

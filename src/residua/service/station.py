@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 from concurrent.futures import ThreadPoolExecutor
 
 import platformdirs
 
-from residua.errors import StoreFull
+from residua.errors import ConfigurationError, StoreFull
 from residua.images.parallel import usable_processors
 from residua.service.access import Tokens
 from residua.service.admission import Admission
@@ -22,7 +23,7 @@ from residua.service.scoring import Scoring
 from residua.service.settings import ServiceSettings
 from residua.service.store.store import ReviewStore
 
-# Readers that look at no picture, such as of the review queue.
+# While some wait for the disk or for Pillow's memory, others decode.
 _THREADS_BESIDE = 2
 
 
@@ -70,7 +71,7 @@ class Station:
             in_flight=lambda: self.admission.pictures,
             bytes_held=lambda: self.admission.bytes,
         )
-        self.keeper = Keeper(self._open_store, settings.retention)
+        self.keeper = Keeper(self._open_store, settings.retention, settings.station)
         self.scoring = Scoring(
             self.batcher,
             self._pool,
@@ -78,11 +79,10 @@ class Station:
             self.keeper,
             self.metrics,
             limits,
-            settings.station,
         )
         self.recalibrations = Recalibrations(self.models, self.keeper, settings.retention.keep)
         for model in self.models:
-            self.keeper.resume_drift(model, settings.station)
+            self.keeper.resume_drift(model)
             log("model_served", model=model.name, revision=model.revision, engine=model.engine)
 
     async def close(self) -> None:
@@ -94,7 +94,7 @@ class Station:
         self.batcher.close()
         self._pool.shutdown()
         for model in self.models:
-            self.keeper.save_drift(model, self.settings.station)
+            self.keeper.save_drift(model)
         self.keeper.close()
         log("stopped")
 
@@ -105,7 +105,9 @@ class Station:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise StoreFull(f"the folder {folder} cannot be made: {error.strerror}") from error
+            said = f"the folder {folder} cannot be made: {error.strerror}"
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+            raise (StoreFull if full else ConfigurationError)(said) from error
         return ReviewStore.open(folder=folder)
 
     def _reloaded(self, reload: Reload) -> None:
@@ -113,5 +115,5 @@ class Station:
         if reload.model is None:
             log("reload_failed", logging.WARNING, model=reload.name, cause=reload.failure)
         else:
-            self.keeper.resume_drift(reload.model, self.settings.station)
+            self.keeper.resume_drift(reload.model)
             log("reloaded", model=reload.name, revision=reload.model.revision)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import io
 import socket
 import struct
+import threading
 import time
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -283,6 +285,125 @@ def test_pages_of_other_sites_are_turned_away(run: Run, normal: list[bytes]) -> 
     answer = running.client.get("/v1/models", headers={"Host": "evil.example"})
     check_problem(answer, 403, "foreign-page")
     assert "Access-Control-Allow-Origin" not in answer.headers
+    check_well(running, normal[0])
+
+
+def test_probes_are_answered_by_whatever_name_they_ask(run: Run) -> None:
+    running = run(hosts=("localhost",))
+    for path in ("/healthz", "/readyz"):
+        assert running.client.get(path, headers={"Host": "10.1.2.3:8000"}).status_code == 200
+
+
+def receive_all(connection: socket.socket) -> bytes:
+    said = b""
+    with suppress(ConnectionError):
+        while piece := connection.recv(65_536):
+            said += piece
+    return said
+
+
+@pytest.mark.parametrize("lines", ["one", "many", "path"])
+def test_a_header_without_end_is_refused(run: Run, normal: list[bytes], lines: str) -> None:
+    running = run()
+    piece = {"one": b"x" * 8_192, "many": b"X1: a\r\n" * 1_000, "path": b"x" * 8_192}[lines]
+    begin_ = {"one": b"GET / HTTP/1.1\r\nA: ", "many": b"GET / HTTP/1.1\r\n", "path": b"GET /"}
+    with socket.create_connection(running.address, timeout=10) as connection:
+        with suppress(ConnectionError):
+            connection.sendall(begin_[lines])
+            for _ in range(2_000):
+                connection.sendall(piece)
+        said = receive_all(connection)
+    assert not said or said.startswith((b"HTTP/1.1 431", b"HTTP/1.1 400"))
+    check_well(running, normal[0])
+
+
+def test_trailers_without_end_are_refused(run: Run, normal: list[bytes]) -> None:
+    running = run()
+    with socket.create_connection(running.address, timeout=10) as connection:
+        head = f"POST {PATH} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+        with suppress(ConnectionError):
+            connection.sendall(head.encode() + b"3\r\nabc\r\n0\r\n")
+            for _ in range(2_000):
+                connection.sendall(b"T1: a\r\n" * 1_000)
+        assert len(receive_all(connection)) < 10_000
+    check_well(running, normal[0])
+
+
+def test_small_chunks_are_taken(run: Run, normal: list[bytes]) -> None:
+    running = run()
+    pieces = (normal[0][at : at + 7] for at in range(0, len(normal[0]), 7))
+    answer = running.client.post(PATH, content=pieces, headers={"Content-Type": "image/png"})
+    assert answer.status_code == 200
+
+
+def test_what_is_no_http_gets_a_problem_document(run: Run) -> None:
+    running = run()
+    with socket.create_connection(running.address, timeout=10) as connection:
+        connection.sendall(b"\x16\x03\x01 no http at all\r\n\r\n")
+        said = receive_all(connection)
+    assert said.startswith(b"HTTP/1.1 400")
+    assert MEDIA_TYPE.encode() in said
+
+
+def test_a_header_that_does_not_come_ends_the_connection(
+    run: Run, normal: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("residua.service.server._HEADER_SECONDS", 0.3)
+    running = run()
+    first = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+    for begun in (b"", b"GET /", first + b"GET /healthz HTTP/1.1\r\nHo"):
+        with socket.create_connection(running.address, timeout=10) as connection:
+            connection.sendall(begun)
+            said = receive_all(connection)
+        assert said.count(b"HTTP/1.1 200") == begun.count(first)
+    check_well(running, normal[0])
+
+
+def test_an_answer_that_nobody_takes_is_given_up(
+    run: Run, odd: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("residua.service.gate._SEND_SECONDS", 0.5)
+    running = run(retention={"keep": "off"})
+    request = (
+        f"POST {PATH}?include=heatmap&include=input HTTP/1.1\r\nHost: x\r\n"
+        f"Content-Type: image/png\r\nContent-Length: {len(odd[0])}\r\n\r\n"
+    ).encode() + odd[0]
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2_048)
+        connection.connect(running.address)
+        connection.settimeout(5)
+        with suppress(OSError):
+            for _ in range(4_000):
+                connection.sendall(request)
+        check_well(running, odd[1])
+
+
+def test_requests_that_are_given_up_do_not_fill_the_queue_behind_the_limits_back(
+    run: Run, normal: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = run(limits={"queue": 64}, retention={"keep": "off"}, threads=1)
+    model = running.station.models["blobs"]
+    compute, slow = model.compute, threading.Event()
+
+    def wait(images: Any, *, at_once: int) -> Any:
+        slow.wait(0.2)
+        return compute(images, at_once=at_once)
+
+    monkeypatch.setattr(model, "compute", wait)
+    part = b'--x\r\nContent-Disposition: form-data; name="a"; filename="a"\r\n\r\n'
+    body = b"".join(part + one + b"\r\n" for one in normal[:32]) + b"--x--\r\n"
+    head = (
+        f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=x\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    ).encode()
+    most = 0
+    for _ in range(25):
+        with socket.create_connection(running.address, timeout=10) as connection:
+            connection.sendall(head + body)
+            time.sleep(0.01)
+        most = max(most, running.station.batcher.waiting)
+    slow.set()
+    assert most <= 128
     check_well(running, normal[0])
 
 

@@ -175,6 +175,9 @@ def test_a_port_that_is_taken_is_said(bundle: Path, start: Start) -> None:
         (["BUNDLE", "--tokens", "none"], "cannot be read"),
         (["BUNDLE", "--database", "mysql://host/name"], "postgresql"),
         (["BUNDLE", "--log-format", "xml"], "write text or json"),
+        (["BUNDLE", "--tls-key", "none"], "belong together"),
+        (["BUNDLE", "--tls-key", "none", "--tls-cert", "none"], "as certificate and key"),
+        (["BUNDLE", "--keep-days", "1e12"], "36500"),
     ],
 )
 def test_what_cannot_be_served_is_said_in_a_line(

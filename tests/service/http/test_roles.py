@@ -91,3 +91,13 @@ def test_the_session_says_who_one_is(guarded: Any, run: Run) -> None:
     assert (session["role"], session["name"]) == ("reviewer", "reviewer-name")
     session = run().client.get("/v1/session").json()
     assert (session["role"], session["name"], session["keep"]) == ("admin", None, "all")
+
+
+def test_who_has_no_token_is_told_nothing_else(guarded: Any) -> None:
+    for path, content in (
+        ("/v1/reviews/1/judgement", b"no json"),
+        ("/v1/reviews/one/judgement", b"{}"),
+    ):
+        assert guarded.client.put(path, content=content).status_code == 401
+    assert guarded.client.get("/v1/models?none=1").status_code == 401
+    assert guarded.client.get("/v1/nothing").status_code == 401

@@ -13,7 +13,7 @@ router = APIRouter(tags=["models"])
 
 
 @router.get("/v1/session", responses=refusals())
-def session(station: TheStation, caller: Reader) -> Session:
+async def session(station: TheStation, caller: Reader) -> Session:
     """Say what the caller may do, and what the service takes."""
     settings = station.settings
     return Session(
@@ -26,7 +26,7 @@ def session(station: TheStation, caller: Reader) -> Session:
 
 
 @router.get("/v1/models", responses=refusals())
-def list_models(station: TheStation, caller: Reader) -> ModelList:
+async def list_models(station: TheStation, caller: Reader) -> ModelList:
     """List the models that are served."""
     return ModelList(models=[summary_of(model, station.models) for model in station.models])
 
@@ -42,6 +42,6 @@ def reset_drift(name: ModelName, station: TheStation, caller: Admin) -> ModelDet
     """Begin the watch for drift anew, after its cause was seen to."""
     model = station.models[name]
     model.reset_drift()
-    station.keeper.save_drift(model, station.settings.station)
+    station.keeper.save_drift(model)
     log("drift_reset", model=name, caller=caller.name)
     return detail_of(model, station.models)

@@ -43,13 +43,13 @@ def _files() -> Mapping[str, bytes]:
 
 
 @router.get("/")
-def page() -> Response:
+async def page() -> Response:
     """Return the page."""
     return _sent("index.html")
 
 
 @router.get("/static/{name}")
-def static(name: str) -> Response:
+async def static(name: str) -> Response:
     """Return one of the page's files."""
     if name not in _files():
         raise HTTPException(404)

@@ -14,13 +14,13 @@ router = APIRouter(tags=["running"])
 
 
 @router.get("/healthz")
-def healthz() -> Health:
+async def healthz() -> Health:
     """Say that the process lives."""
     return Health(status="ok")
 
 
 @router.get("/readyz")
-def readyz(station: TheStation) -> Health:
+async def readyz(station: TheStation) -> Health:
     """Say whether pictures can be scored, and what is amiss beside that."""
     amiss = [
         f"{model.name}: {failure}"
@@ -33,13 +33,13 @@ def readyz(station: TheStation) -> Health:
 
 
 @router.get("/metrics", response_class=PlainTextResponse, responses=refusals())
-def metrics(station: TheStation, caller: Reader) -> Response:
+async def metrics(station: TheStation, caller: Reader) -> Response:
     """Return the running figures in Prometheus's text format."""
     return Response(station.metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
 
 @router.get("/problems/{slug}", responses=refusals(404))
-def problem(slug: str) -> Problem:
+async def problem(slug: str) -> Problem:
     """Say what a kind of problem is."""
     kind = ALL_KINDS.get(slug)
     if kind is None:

@@ -6,11 +6,13 @@ import asyncio
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from residua.service.api.common import Include, ModelName, Reader, TheStation, json_of, refusals
 from residua.service.bodies import read_uploads
+from residua.service.pictures import answer_bytes
 from residua.service.problems import MEDIA_TYPE
 from residua.service.schemas import PictureResult, ScoreResponse
 
@@ -92,6 +94,7 @@ async def score(
     station.admission.check_room()
     limits = station.settings.limits
     uploads = await read_uploads(request, called=called, max_pictures=limits.max_pictures)
+    request.state.body.hold(answer_bytes(model.manifest.input, include) * len(uploads))
     noted = request.state.noted = {
         "model": name,
         "pictures": len(uploads),
@@ -112,7 +115,9 @@ async def score(
             status_code=error.status,
             media_type=MEDIA_TYPE,
         )
-    return json_of(ScoreResponse(model=name, revision=model.revision, results=results))
+    answer = ScoreResponse(model=name, revision=model.revision, results=results)
+    # Many pictures as text take the loop longer than handing them to a thread.
+    return await run_in_threadpool(json_of, answer) if include else json_of(answer)
 
 
 async def _unless_gone(request: Request, scoring: Any) -> list[PictureResult]:

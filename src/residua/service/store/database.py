@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import URL, Connection, create_engine, event, text
 
-from residua.errors import StoreError
+from residua.errors import StoreError, StoreUnavailable
 from residua.service.store.failures import place_of, store_errors
 
 _CONNECT_S = 3
@@ -62,7 +62,7 @@ class Database:
         # SQLite has one writer at a time and lets the others poll: here they wait in turn.
         self._turn: AbstractContextManager[Any] = nullcontext()
         if self.is_sqlite:
-            self._turn = threading.Lock()
+            self._turn = _Turn(place_of(url))
             event.listen(self.engine, "connect", _set_up_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)
         else:
@@ -124,6 +124,22 @@ class Database:
     def close(self) -> None:
         """Close all connections."""
         self.engine.dispose()
+
+
+class _Turn:
+    """A lock for which nobody waits longer than for the database's own."""
+
+    def __init__(self, place: str) -> None:
+        self._lock, self._place = threading.Lock(), place
+
+    def __enter__(self) -> None:
+        if not self._lock.acquire(timeout=_LOCK_S):
+            raise StoreUnavailable(
+                f"{self._place} others have been writing for {_LOCK_S} s; try again"
+            )
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
 
 
 def _set_up_sqlite(connection: Any, _record: Any) -> None:

@@ -61,54 +61,44 @@ class Gate:
             await self._app(scope, receive, send)
             return
         start, request_id = time.perf_counter(), uuid4().hex
-        state = scope.setdefault("state", {})
-        state["request_id"] = request_id
-        headers = Headers(scope=scope)
+        body = self._body(scope, receive)
+        scope.setdefault("state", {}).update(request_id=request_id, body=body)
+        answer = _Answer(send, request_id)
+        try:
+            self._check(scope, body)
+            await self._app(scope, body.receive, answer.send)
+        except ClientDisconnect:
+            answer.status = answer.status or _CLIENT_GONE
+        except Exception as error:
+            if kind_of(error).status == 500:
+                log("failed", logging.ERROR, error=True, request=request_id)
+            self._station.metrics.problems.labels(kind_of(error).slug).inc()
+            if not answer.status:  # else only breaking it off says that it is not whole
+                with suppress(ClientDisconnect):
+                    await problem_response(error, request_id)(scope, receive, answer.send)
+        finally:
+            body.release()
+            self._note(scope, answer.status, start, request_id)
+
+    def _body(self, scope: Scope, receive: Receive) -> BoundedBody:
         limits = self._station.settings.limits
         scores = scope["path"].endswith("/score")
-        body = BoundedBody(
+        return BoundedBody(
             receive,
             max_bytes=allowance(limits.max_bytes, limits.max_pictures) if scores else _MOST_JSON,
             seconds=limits.upload_seconds,
             admission=self._station.admission,
         )
-        state["body"] = body
-        status = 0
 
-        async def answer(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                found = MutableHeaders(scope=message)
-                found[REQUEST_ID] = request_id
-                for name, value in _SECURITY.items():
-                    found.setdefault(name, value)
-            try:
-                async with asyncio.timeout(_SEND_SECONDS):
-                    await send(message)
-            except TimeoutError as error:
-                raise ClientDisconnect from error
-
-        try:
-            if scope["path"] not in _OF_PROBES:
-                check_site(scope["method"], headers, self._station.settings.hosts)
-            if scope["path"].startswith(_GUARDED):
-                # Before anything else is said of the request.
-                state["caller"] = self._station.tokens.caller(headers.get("authorization"))
-            body.check_length(headers.get("content-length"))
-            await self._app(scope, body.receive, answer)
-        except ClientDisconnect:
-            status = status or _CLIENT_GONE
-        except Exception as error:
-            if kind_of(error).status == 500:
-                log("failed", logging.ERROR, error=True, request=request_id)
-            self._station.metrics.problems.labels(kind_of(error).slug).inc()
-            if not status:  # else it has begun, and only breaking it off says that it is not whole
-                with suppress(ClientDisconnect):
-                    await problem_response(error, request_id)(scope, receive, answer)
-        finally:
-            body.release()
-            self._note(scope, status, start, request_id)
+    def _check(self, scope: Scope, body: BoundedBody) -> None:
+        """Refuse, before anything else is said of the request, who may not ask."""
+        headers = Headers(scope=scope)
+        if scope["path"] not in _OF_PROBES:
+            check_site(scope["method"], headers, self._station.settings.hosts)
+        if scope["path"].startswith(_GUARDED):
+            caller = self._station.tokens.caller(headers.get("authorization"))
+            scope["state"]["caller"] = caller
+        body.check_length(headers.get("content-length"))
 
     def _note(self, scope: Scope, status: int, start: float, request_id: str) -> None:
         seconds = time.perf_counter() - start
@@ -127,6 +117,29 @@ class Gate:
             caller=None if caller is None else caller.name,
             **scope["state"].get("noted", {}),
         )
+
+
+class _Answer:
+    """An answer on its way: its status, and what every answer has in its header."""
+
+    def __init__(self, send: Send, request_id: str) -> None:
+        self._send, self._request_id = send, request_id
+        self.status = 0
+        """0: it has not begun."""
+
+    async def send(self, message: Message) -> None:
+        """Send a piece, as ASGI does; a client that does not take it is gone."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = MutableHeaders(scope=message)
+            headers[REQUEST_ID] = self._request_id
+            for name, value in _SECURITY.items():
+                headers.setdefault(name, value)
+        try:
+            async with asyncio.timeout(_SEND_SECONDS):
+                await self._send(message)
+        except TimeoutError as error:
+            raise ClientDisconnect from error
 
 
 def problem_response(error: BaseException, request_id: str | None) -> Response:

@@ -91,8 +91,8 @@ class Station:
 
     def _close(self) -> None:
         self.models.close()
+        self._pool.shutdown()  # what it decodes goes to the batcher
         self.batcher.close()
-        self._pool.shutdown()
         for model in self.models:
             self.keeper.save_drift(model)
         self.keeper.close()

@@ -53,8 +53,11 @@ class Station:
             engine=settings.engine,
             precision=settings.precision,
             every=settings.reload_seconds,
+            prepare=lambda model: self.keeper.resume_drift(model, settings.station),
             reloaded=self._reloaded,
         )
+        # Before any thread of the others runs: it is the last that may refuse to begin.
+        self.keeper = Keeper(self._open_store, settings.retention)
         limits = settings.limits
         threads = settings.threads or usable_processors()
         self._pool = ThreadPoolExecutor(threads + _THREADS_BESIDE, thread_name_prefix="residua-io")
@@ -70,7 +73,6 @@ class Station:
             in_flight=lambda: self.admission.pictures,
             bytes_held=lambda: self.admission.bytes,
         )
-        self.keeper = Keeper(self._open_store, settings.retention)
         self.scoring = Scoring(
             self.batcher,
             self._pool,
@@ -81,8 +83,8 @@ class Station:
             settings.station,
         )
         self.recalibrations = Recalibrations(self.models, self.keeper, settings.retention.keep)
+        self.models.start()
         for model in self.models:
-            self.keeper.resume_drift(model, settings.station)
             log("model_served", model=model.name, revision=model.revision, engine=model.engine)
 
     async def close(self) -> None:
@@ -113,5 +115,4 @@ class Station:
         if reload.model is None:
             log("reload_failed", logging.WARNING, model=reload.name, cause=reload.failure)
         else:
-            self.keeper.resume_drift(reload.model, self.settings.station)
             log("reloaded", model=reload.name, revision=reload.model.revision)

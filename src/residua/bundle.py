@@ -205,7 +205,7 @@ class Bundle(BaseModel):
         path = self.path / CALIBRATION
         try:
             with np.load(path, allow_pickle=False) as arrays:
-                scores = arrays["scores"]
+                scores: NDArray[Any] = arrays["scores"]
         except Exception as error:  # a damaged file makes NumPy, zipfile and zlib raise many kinds
             raise BundleAltered(f"{path} holds no calibration scores: {error}") from error
         if scores.dtype.kind != "f" or scores.ndim != 1 or not scores.size:

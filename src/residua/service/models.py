@@ -31,7 +31,7 @@ class Reload(NamedTuple):
 class ServedModels:
     """Serves models by name; a bundle replaced on disk is opened beside the old one, then swapped.
 
-    Who has taken a model goes on with it, so that no request notices. No thread runs before `start`.
+    Who has taken a model goes on with it, so that no request notices. Nothing runs before `start`.
 
     Parameters
     ----------

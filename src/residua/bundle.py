@@ -207,7 +207,9 @@ class Bundle(BaseModel):
             with np.load(path, allow_pickle=False) as arrays:
                 scores: NDArray[Any] = arrays["scores"]
         except Exception as error:  # a damaged file makes NumPy, zipfile and zlib raise many kinds
-            raise BundleAltered(f"{path} holds no calibration scores: {error}") from error
+            raise BundleAltered(
+                f"{path} holds no calibration scores ({error}); copy the bundle again, or fit anew"
+            ) from error
         if scores.dtype.kind != "f" or scores.ndim != 1 or not scores.size:
             raise BundleAltered(
                 f"{path} holds no calibration scores but {scores.dtype} of shape {scores.shape}; "

@@ -112,8 +112,8 @@ def _flagged(confirmed: Reviewed, model: ServedModel) -> list[str]:
         f"{flagged:,} of these {pictures:,} normal pictures were flagged when they were kept, "
         f"where {max(rates):.1%} are to be expected. If only flagged pictures were kept then "
         f"(--keep flagged), they are the normal ones that score highest, the threshold will be "
-        f"too high, and anomalies pass: review pictures that were kept since, in random order. If all were "
-        f"kept, normal pictures are no longer those of calibration."
+        f"too high, and anomalies pass: review pictures that were kept since, in random order. "
+        f"If all were kept, normal pictures are no longer those of calibration."
     ]
 
 

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -284,3 +285,48 @@ def test_an_interruption_while_replacing_keeps_the_old_bundle(
         detector.save(copy)
     assert {path.name: path.read_bytes() for path in copy.iterdir()} == before
     assert [path.name for path in copy.parent.iterdir()] == [copy.name]
+
+
+@pytest.mark.parametrize(
+    "scores",
+    [
+        np.array(["high", "low"]),
+        np.arange(30),
+        np.zeros((30, 1)),
+        np.empty(0),
+        np.array([0.5, np.nan]),
+        np.array([0.5, np.inf]),
+    ],
+    ids=["text", "whole numbers", "a table", "none", "NaN", "infinite"],
+)
+def test_what_are_no_calibration_scores_is_refused(copy: Path, scores: NDArray[Any]) -> None:
+    np.savez(copy / "calibration.npz", scores=scores)
+    sign(copy)
+    with pytest.raises(BundleAltered, match=r"calibration\.npz holds"):
+        open_bundle(copy).calibration_scores()
+
+
+def _without_archive(path: Path) -> None:
+    with path.open("wb") as file:
+        np.save(file, np.arange(3.0))
+
+
+def _damaged_stream(path: Path) -> None:
+    np.savez_compressed(path, scores=np.random.default_rng(0).random(2_000))
+    content = bytearray(path.read_bytes())
+    content[1_000:1_400] = bytes(400)
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [lambda path: path.write_bytes(b""), _without_archive, _damaged_stream],
+    ids=["empty", "no archive", "damaged stream"],
+)
+def test_a_damaged_file_of_calibration_scores_is_refused(
+    copy: Path, damage: Callable[[Path], object]
+) -> None:
+    damage(copy / "calibration.npz")
+    sign(copy)
+    with pytest.raises(BundleAltered, match="holds no calibration scores"):
+        open_bundle(copy).calibration_scores()

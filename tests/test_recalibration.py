@@ -9,6 +9,7 @@ import subprocess
 import sys
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -317,3 +318,22 @@ def test_it_takes_no_training_package(copy: Path) -> None:
         [sys.executable, "-c", program], check=True, capture_output=True, text=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_a_plan_is_computed_by_the_engine_that_is_asked_for(
+    copy: Path, dimmer: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[BundleScorer] = []
+
+    class Noted(BundleScorer):
+        def __init__(self, path: Path, **options: Any) -> None:
+            super().__init__(path, **options)
+            opened.append(self)
+
+    monkeypatch.setattr("residua.recalibration.BundleScorer", Noted)
+    plan_recalibration(copy, dimmer[:40], engine="torch", threads=1)
+    (scorer,) = opened
+    assert scorer.engine is not None
+    assert (scorer.engine.name, scorer.threads) == ("torch", 1)
+    with pytest.raises(ConfigurationError, match="bf16"):
+        plan_recalibration(copy, dimmer[:40], engine="onnxruntime", precision="bf16")

@@ -18,7 +18,6 @@ import json
 import os
 import shutil
 import tempfile
-import zipfile
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -196,14 +195,33 @@ class Bundle(BaseModel):
         return content
 
     def calibration_scores(self) -> NDArray[np.float64]:
-        """Return the scores of the calibration pictures (n,), in no order."""
+        """Return the scores of the calibration pictures (n,), in no order; n ≥ 1, all finite.
+
+        Raises
+        ------
+        BundleAltered
+            The file holds no such scores.
+        """
         path = self.path / CALIBRATION
         try:
             with np.load(path, allow_pickle=False) as arrays:
-                scores: NDArray[np.float64] = arrays["scores"]
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-            raise BundleAltered(f"{path} holds no calibration scores: {error}") from error
-        return scores
+                scores: NDArray[Any] = arrays["scores"]
+        except Exception as error:  # a damaged file makes NumPy, zipfile and zlib raise many kinds
+            raise BundleAltered(
+                f"{path} holds no calibration scores ({error}); copy the bundle again, or fit anew"
+            ) from error
+        if scores.dtype.kind != "f" or scores.ndim != 1 or not scores.size:
+            raise BundleAltered(
+                f"{path} holds no calibration scores but {scores.dtype} of shape {scores.shape}; "
+                f"wanted floating-point numbers of shape (n,), n ≥ 1; copy the bundle again, or "
+                f"fit anew"
+            )
+        if not np.isfinite(scores).all():
+            raise BundleAltered(
+                f"{path} holds a calibration score that is NaN or infinite; copy the bundle again, "
+                f"or fit anew"
+            )
+        return scores.astype(np.float64, copy=False)
 
 
 def write_bundle(

@@ -23,6 +23,8 @@ from residua.bundle import (
     quantiles_of,
     write_recalibrated,
 )
+from residua.engines.base import Precision
+from residua.engines.registry import AUTO
 from residua.errors import (
     BundleAltered,
     ConfigurationError,
@@ -183,6 +185,8 @@ def plan_recalibration(
     threshold: str | ThresholdRule | LabelledRule | None = None,
     anomalous: Any = None,
     threads: int | None = None,
+    engine: str = AUTO,
+    precision: Precision = "float32",
     called: str | None = None,
 ) -> RecalibrationPlan:
     """Fit threshold, calibration scores and scale of heat maps anew, and write nothing.
@@ -193,6 +197,9 @@ def plan_recalibration(
     ----------
     bundle, normal, threshold, anomalous, threads
         As of `recalibrate`.
+    engine, precision
+        As for `residua.runtime.BundleScorer`: what computes the scores. Those that will be
+        compared with the threshold should come from the same.
     called : str or None, default=None
         What the manifest is to call the new normal pictures. None: the path, or what they are.
 
@@ -210,7 +217,7 @@ def plan_recalibration(
     >>> plan.changes.threshold.upper, plan.warnings  # doctest: +SKIP
     >>> plan.write("line-2.residua")  # doctest: +SKIP
     """
-    scorer = BundleScorer(bundle, threads=threads)
+    scorer = BundleScorer(bundle, threads=threads, engine=engine, precision=precision)
     rule = _rule(scorer.manifest, threshold, anomalous)
     return _plan(bundle, scorer, rule, normal, anomalous, called)
 

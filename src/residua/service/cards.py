@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from residua.images.simple import LOW_RANK, outcome_of, simple_families
+from residua.images.simple import LOW_RANK
 from residua.scoring.drift import DriftState
 from residua.scoring.drift_words import words
 from residua.scoring.thresholds import Threshold, ThresholdRule, any_rule
@@ -23,8 +23,6 @@ from residua.summary import facts
 
 _BINS = 48
 _QUANTILES = 101
-# With fewer calibration scores a rank among them says little.
-_FEWEST = 20
 
 
 def summary_of(model: ServedModel, models: ServedModels) -> ModelSummary:
@@ -49,7 +47,7 @@ def detail_of(model: ServedModel, models: ServedModels) -> ModelDetail:
     return ModelDetail(
         **dict(summary_of(model, models)),
         facts=[Fact(name=name, value=value) for name, value in facts(model.manifest).items()],
-        warnings=[*warnings_of(model), *simple_pictures_of(model)],
+        warnings=[*warnings_of(model), *trap_of(model)],
         calibration=calibration_of(model),
     )
 
@@ -125,27 +123,16 @@ def warnings_of(model: ServedModel) -> list[str]:
     return found
 
 
-def simple_pictures_of(model: ServedModel) -> list[str]:
+def trap_of(model: ServedModel) -> list[str]:
     """Return a warning where pictures without content pass for the most normal ones.
 
-    They are scored when this is first asked for.
+    It comes a little after the model is served; see `residua.service.trap`.
     """
-    if model.calibration_scores.size < _FEWEST:
-        return []
-    blank = np.zeros((1, *model.manifest.input.shape), np.uint8)
-    fooling = []
-    for family in simple_families(blank, seed=0):
-        if family.made_from is not None:  # those come last
-            break
-        outcome = outcome_of(
-            family, model.scores_of_simple(family.name, family.images), model.calibration_scores
-        )
-        if outcome.fools:
-            fooling.append(family.name)
-    if not fooling:
+    if not model.fooled_by:
         return []
     return [
-        f"Pictures without content ({', '.join(fooling)}) score below {1 - LOW_RANK:.0%} of the "
-        f"normal ones. Unless such pictures are normal here, the score follows how much there is "
-        f"in a picture: do not trust it on pictures that are emptier than those it was fitted on."
+        f"Pictures without content ({', '.join(model.fooled_by)}) score below "
+        f"{1 - LOW_RANK:.0%} of the normal ones. Unless such pictures are normal here, the score "
+        f"follows how much there is in a picture: do not trust it on pictures that are emptier "
+        f"than those it was fitted on."
     ]

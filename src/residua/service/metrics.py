@@ -78,7 +78,7 @@ class Metrics:
             ("residua_bytes_in_flight", "Bytes of bodies held.", bytes_held),
         ):
             Gauge(name, text, **new).set_function(read)
-        self.scores = ScoreHistograms()
+        self.scores = ScoreHistograms(models)
         self._registry.register(self.scores)
         self._registry.register(_ModelState(models))
 
@@ -94,9 +94,15 @@ class Metrics:
 
 
 class ScoreHistograms(Collector):
-    """The scores of each model, in bins bounded by quantiles of its calibration scores."""
+    """The scores of each model, in bins bounded by quantiles of its calibration scores.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    models : ServedModels
+    """
+
+    def __init__(self, models: ServedModels) -> None:
+        self._models = models
         self._lock = threading.Lock()
         self._bins: dict[tuple[str, str], tuple[NDArray[np.float64], NDArray[np.int64]]] = {}
 
@@ -108,10 +114,14 @@ class ScoreHistograms(Collector):
         calibration_scores: NDArray[np.float64],
         threshold: float,
     ) -> None:
-        """Count scores of one revision of a model."""
+        """Count scores of the revision of a model that is served; those of others are left out."""
         values = np.fromiter(scores, np.float64)
         key = model, revision
         with self._lock:
+            # Requests of the old revision end after the first ones of the new: with bins for both
+            # in turn each would drop the other's counts.
+            if self._models[model].revision != revision:
+                return
             if key not in self._bins:
                 for stale in [one for one in self._bins if one[0] == model]:
                     del self._bins[stale]

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from residua.bundle import open_bundle
 from residua.errors import BundleError, ResiduaError, UnknownModel, nearest_names
+from residua.service.logs import log
 from residua.service.served import ServedModel, revision_of
+from residua.service.trap import families_that_fool
 
 # Looks at an absent bundle before it counts as gone: a replacement is two renames.
 _LOOKS_ABSENT = 5
@@ -27,7 +31,7 @@ class Reload(NamedTuple):
 class ServedModels:
     """Serves models by name; a bundle replaced on disk is opened beside the old one, then swapped.
 
-    Who has taken a model goes on with it, so that no request notices.
+    Who has taken a model goes on with it, so that no request notices. Nothing runs before `start`.
 
     Parameters
     ----------
@@ -37,8 +41,10 @@ class ServedModels:
         As for `residua.runtime.BundleScorer`.
     every : float
         Seconds between looks at the disk.
+    prepare : callable
+        Called with each model before it is served, the first ones at `start`.
     reloaded : callable
-        Called with each `Reload`, from the thread that looks.
+        Called with each `Reload`, from the thread that looks or calls `refresh`.
 
     Raises
     ------
@@ -54,11 +60,13 @@ class ServedModels:
         engine: str = "auto",
         precision: Literal["float32", "bf16"] = "float32",
         every: float = 1.0,
+        prepare: Callable[[ServedModel], None] | None = None,
         reloaded: Callable[[Reload], None] | None = None,
     ) -> None:
         self._paths = dict(bundles)
         self._threads, self._engine, self._precision = threads, engine, precision
         self._every = every
+        self._prepare = prepare or (lambda _: None)
         self._reloaded = reloaded or (lambda _: None)
         self._models = {name: self._open(name) for name in self._paths}
         self._failures: dict[str, str] = {}
@@ -67,6 +75,14 @@ class ServedModels:
         self._lock = threading.Lock()
         self._ended = threading.Event()
         self._watch = threading.Thread(target=self._look, name="residua-reload", daemon=True)
+        self._trap = ThreadPoolExecutor(1, thread_name_prefix="residua-trap")
+
+    def start(self) -> None:
+        """Prepare the models, begin to look at the disk, and spring the trap beside it all."""
+        for model in self:
+            self._prepare(model)
+        for model in self:
+            self._trap.submit(self._try_simple, model)
         self._watch.start()
 
     def __iter__(self) -> Iterator[ServedModel]:
@@ -97,17 +113,30 @@ class ServedModels:
             found = self._refreshed(name)
         if found is not None:
             self._reloaded(found)
+        if found is not None and found.model is not None:
+            self._trap.submit(self._try_simple, found.model)
         return found
 
     def close(self) -> None:
-        """End looking."""
+        """End looking; also where it was never begun."""
         self._ended.set()
-        self._watch.join()
+        if self._watch.ident is not None:
+            self._watch.join()
+        self._trap.shutdown(cancel_futures=True)
 
     def _look(self) -> None:
         while not self._ended.wait(self._every):
             for name in self._paths:
-                self.refresh(name)
+                try:
+                    self.refresh(name)
+                except Exception:  # of one look: the next ones are to come all the same
+                    log("look_failed", logging.ERROR, error=True, model=name)
+
+    def _try_simple(self, model: ServedModel) -> None:
+        try:
+            model.fooled_by = families_that_fool(model, ended=self._ended.is_set)
+        except Exception as error:  # the card is without it
+            log("trap_failed", logging.WARNING, model=model.name, cause=str(error))
 
     def _refreshed(self, name: str) -> Reload | None:
         try:
@@ -123,11 +152,12 @@ class ServedModels:
             return None
         try:
             model = self._open(name)
-        except (ResiduaError, OSError) as error:
+            self._prepare(model)
+        except Exception as error:  # whatever is wrong with it, the old one goes on
             if not self._still(name, revision):
                 return None  # replaced while it was read; the next look sees it
             self._failed_revision[name] = revision
-            return self._failed(name, str(error))
+            return self._failed(name, _why(error))
         self._models[name] = model
         self._failures.pop(name, None)
         self._failed_revision.pop(name, None)
@@ -165,3 +195,9 @@ class ServedModels:
         if not self._still(name, model.revision):
             raise BundleError(f"{path} was replaced while it was read")
         return model
+
+
+def _why(error: Exception) -> str:
+    """Say what is wrong; of an error that nobody foresaw, its kind too."""
+    known = isinstance(error, ResiduaError | OSError)
+    return str(error) if known else f"{type(error).__name__}: {error}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from residua import errors
 from residua.service.schemas import Problem
@@ -87,7 +87,7 @@ def problem_of(error: BaseException, instance: str | None = None) -> Problem:
     return problem(kind, " ".join(str(error).split()), instance)
 
 
-def problem(kind: Kind, detail: str, instance: str | None = None, **more: Any) -> Problem:
+def problem(kind: Kind, detail: str, instance: str | None = None) -> Problem:
     """Return a problem document."""
     return Problem(
         type=f"/problems/{kind.slug}",
@@ -95,7 +95,6 @@ def problem(kind: Kind, detail: str, instance: str | None = None, **more: Any) -
         status=kind.status,
         detail=detail,
         instance=instance,
-        **more,
     )
 
 

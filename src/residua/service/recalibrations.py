@@ -13,7 +13,7 @@ from residua.errors import BundleAltered, EmptySource, PreviewStale
 from residua.images.encoded_source import EncodedSource
 from residua.recalibration import RecalibrationPlan, plan_recalibration
 from residua.runtime import BundleScorer
-from residua.scoring.thresholds import Threshold
+from residua.service.biases import biases_of
 from residua.service.cards import limits_of
 from residua.service.keeping import Keeper
 from residua.service.models import ServedModels
@@ -56,6 +56,8 @@ class Recalibrations:
         self._models, self._keeper, self._keep = models, keeper, keep
         self._held: OrderedDict[str, _Previewed] = OrderedDict()
         self._lock = threading.Lock()
+        # One preview at a time: each has all the threads that the service may have.
+        self._computing = threading.Lock()
 
     def preview(self, name: str, request: RecalibrationRequest) -> RecalibrationPreview:
         """Fit the threshold anew, write nothing, and say what would change.
@@ -72,18 +74,32 @@ class Recalibrations:
         """
         model, store = self._models[name], self._keeper.store
         reviewed = _confirmed(store, name, request)
-        plan = plan_recalibration(
-            model.path,
-            _pictures(store, reviewed.ids),
-            threshold=request.threshold,
-            called=f"{len(reviewed):,} pictures confirmed in review",
-        )
+        with self._computing:
+            # The threshold is for scores of what serves, whatever else is fast here.
+            plan = plan_recalibration(
+                model.path,
+                _pictures(store, reviewed.ids),
+                threshold=request.threshold,
+                threads=model.threads,
+                engine=model.engine,
+                precision=model.precision,
+                called=f"{len(reviewed):,} pictures confirmed in review",
+            )
+            compared = _Compared(model, store, plan)
         if self._models[name].revision != model.revision or plan.bundle.manifest != model.manifest:
             raise PreviewStale(f"the bundle of {name!r} was just replaced; preview it again")
         held = _Previewed(
             name, model.revision, request, reviewed.ids, plan, time.monotonic() + _SECONDS_VALID
         )
-        return self._described(self._hold(held), held, model, store)
+        biases = biases_of(
+            reviewed,
+            sample=request.sample,
+            model=model,
+            after=plan.manifest.threshold,
+            keep=self._keep,
+            store=store,
+        )
+        return _described(self._hold(held), held, compared, biases)
 
     def carry_out(self, name: str, confirmation: str) -> ServedModel:
         """Write what was previewed, and take it into service.
@@ -118,56 +134,21 @@ class Recalibrations:
                 self._held.popitem(last=False)
         return confirmation
 
-    def _described(
-        self, confirmation: str, held: _Previewed, model: ServedModel, store: ReviewStore
-    ) -> RecalibrationPreview:
-        changes = held.plan.changes
-        before, after = changes.previous, changes.threshold
-        compared = _Compared(model, store, before, after)
-        return RecalibrationPreview(
-            confirmation=confirmation,
-            revision=model.revision,
-            pictures=changes.pictures,
-            before=limits_of(before),
-            after=limits_of(after),
-            flagged_before=changes.previously_flagged,
-            flagged_after=changes.flagged,
-            reviewed_right_before=compared.right_before,
-            reviewed_right_after=compared.right_after,
-            reviewed=compared.reviewed,
-            warnings=[*self._bias(held.request), *held.plan.warnings],
-        )
-
-    def _bias(self, request: RecalibrationRequest) -> list[str]:
-        """Say of what the confirmed pictures are no fair sample."""
-        if self._keep == "flagged":
-            return [
-                "Only flagged pictures are kept, so that the normal ones among them are those "
-                "that score highest. A threshold that rests on them will be far too high, and "
-                "anomalies pass: keep all pictures (--keep all), and review in random order."
-            ]
-        if request.sample == "all":
-            return [
-                "Pictures that came up as the least certain ones score higher than most normal "
-                "ones. A threshold that rests on them will be too high: take those of random "
-                "order alone."
-            ]
-        return []
-
 
 class _Compared:
     """Reviewed pictures judged by old and new limits, all scored by the model as it is now."""
 
-    def __init__(
-        self, model: ServedModel, store: ReviewStore, before: Threshold, after: Threshold
-    ) -> None:
+    def __init__(self, model: ServedModel, store: ReviewStore, plan: RecalibrationPlan) -> None:
+        before, after = plan.bundle.manifest.threshold, plan.manifest.threshold
         self.reviewed = self.right_before = self.right_after = 0
         latest = store.reviewed(model.name).ids[-_MOST_COMPARED:]
         truths = {one.id: one.truth for one in store.reviewed(model.name).records()}
         if not latest:
             return
-        source = _pictures(store, latest)
-        for verdict in BundleScorer(model.path).verdicts(source):
+        scorer = BundleScorer(
+            model.path, threads=model.threads, engine=model.engine, precision=model.precision
+        )
+        for verdict in scorer.verdicts(_pictures(store, latest)):
             truth = truths.get(latest[verdict.index])
             if verdict.score is None or truth is None:
                 continue
@@ -175,6 +156,25 @@ class _Compared:
             self.reviewed += 1
             self.right_before += bool(before.is_anomalous(verdict.score)) == anomalous
             self.right_after += bool(after.is_anomalous(verdict.score)) == anomalous
+
+
+def _described(
+    confirmation: str, held: _Previewed, compared: _Compared, biases: list[str]
+) -> RecalibrationPreview:
+    changes = held.plan.changes
+    return RecalibrationPreview(
+        confirmation=confirmation,
+        revision=held.revision,
+        pictures=changes.pictures,
+        before=limits_of(changes.previous),
+        after=limits_of(changes.threshold),
+        flagged_before=changes.previously_flagged,
+        flagged_after=changes.flagged,
+        reviewed_right_before=compared.right_before,
+        reviewed_right_after=compared.right_after,
+        reviewed=compared.reviewed,
+        warnings=[*biases, *held.plan.warnings],
+    )
 
 
 def _confirmed(store: ReviewStore, name: str, request: RecalibrationRequest) -> Reviewed:

@@ -6,12 +6,12 @@ import hashlib
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from residua.bundle import CHECKSUMS
+from residua.engines.base import Precision
 from residua.runtime import BundleScorer
 from residua.scoring.drift import DriftState, DriftWatch
 from residua.scoring.verdicts import ScoredBatch, batch_size_for
@@ -44,7 +44,7 @@ class ServedModel:
         *,
         threads: int | None,
         engine: str,
-        precision: Literal["float32", "bf16"],
+        precision: Precision,
     ) -> None:
         self.name, self.path = name, path
         self.revision = revision_of(path)
@@ -55,8 +55,8 @@ class ServedModel:
         self.batch_size = batch_size_for(self.manifest.input)
         self._drift = DriftWatch(self.calibration_scores)
         self._drift_lock = threading.Lock()
-        self._simple: dict[str, NDArray[np.float64]] = {}
-        self._simple_lock = threading.Lock()
+        self.fooled_by: tuple[str, ...] | None = None
+        """Simple pictures that pass for the most normal ones, by family. None: not tried yet."""
         self._warm_up()
 
     @property
@@ -69,22 +69,14 @@ class ServedModel:
         """What computed last, by name."""
         return "none" if self._scorer.engine is None else self._scorer.engine.name
 
+    @property
+    def precision(self) -> Precision:
+        """Arithmetic of what computed last."""
+        return "float32" if self._scorer.engine is None else self._scorer.engine.precision
+
     def compute(self, images: NDArray[np.uint8], *, at_once: int) -> ScoredBatch:
         """Score pictures (B, H, W, C) of the model's input size; called from many threads."""
         return self._scorer.score_batch(images, at_once=at_once)
-
-    def scores_of_simple(self, family: str, images: NDArray[np.uint8]) -> NDArray[np.float64]:
-        """Score a family of simple pictures (K, H, W, C), once in the life of this revision."""
-        with self._simple_lock:
-            if family not in self._simple:
-                steps = range(0, len(images), self.batch_size)
-                self._simple[family] = np.concatenate(
-                    [
-                        self.compute(images[at : at + self.batch_size], at_once=1).scores
-                        for at in steps
-                    ]
-                )
-            return self._simple[family]
 
     def observe(self, scores: list[float]) -> DriftState | None:
         """Add scores to those watched for drift; return the state where a look was made."""

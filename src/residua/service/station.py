@@ -54,8 +54,11 @@ class Station:
             engine=settings.engine,
             precision=settings.precision,
             every=settings.reload_seconds,
+            prepare=lambda model: self.keeper.resume_drift(model),
             reloaded=self._reloaded,
         )
+        # Before any thread of the others runs: it is the last that may refuse to begin.
+        self.keeper = Keeper(self._open_store, settings.retention, settings.station)
         limits = settings.limits
         threads = settings.threads or usable_processors()
         self._pool = ThreadPoolExecutor(threads + _THREADS_BESIDE, thread_name_prefix="residua-io")
@@ -71,7 +74,6 @@ class Station:
             in_flight=lambda: self.admission.pictures,
             bytes_held=lambda: self.admission.bytes,
         )
-        self.keeper = Keeper(self._open_store, settings.retention, settings.station)
         self.scoring = Scoring(
             self.batcher,
             self._pool,
@@ -81,8 +83,8 @@ class Station:
             limits,
         )
         self.recalibrations = Recalibrations(self.models, self.keeper, settings.retention.keep)
+        self.models.start()
         for model in self.models:
-            self.keeper.resume_drift(model)
             log("model_served", model=model.name, revision=model.revision, engine=model.engine)
 
     async def close(self) -> None:
@@ -115,5 +117,4 @@ class Station:
         if reload.model is None:
             log("reload_failed", logging.WARNING, model=reload.name, cause=reload.failure)
         else:
-            self.keeper.resume_drift(reload.model)
             log("reloaded", model=reload.name, revision=reload.model.revision)

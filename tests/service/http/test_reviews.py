@@ -2,14 +2,18 @@ from __future__ import annotations
 
 import io
 import shutil
+import threading
+import time
 import zipfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from residua.bundle import open_bundle
+from residua.runtime import BundleScorer
 
 Run = Callable[..., Any]
 
@@ -221,6 +225,78 @@ def test_biased_samples_are_warned_of(run: Run, own: Path, normal: list[bytes]) 
     assert preview(running).status_code == 409, "none came up in random order"
     shown = preview(running, sample="all", threshold="percentile(90)").json()
     assert "will be too high" in shown["warnings"][0]
+
+
+def test_normal_pictures_of_a_time_when_only_flagged_ones_were_kept_are_warned_of(
+    run: Run, own: Path, normal: list[bytes], odd: list[bytes]
+) -> None:
+    running = run(bundles={"blobs": own}, retention={"keep": "flagged"})
+    for id in keep(running, odd):
+        judge(running, id, correct=False, order="random")
+    shown = preview(running, threshold="percentile(90)").json()
+    assert "Only flagged pictures are kept" in shown["warnings"][0]
+    running.stop()
+    running = run(bundles={"blobs": own})
+    (warning, *_) = preview(running, threshold="percentile(90)").json()["warnings"]
+    assert warning.startswith("20 of these 20 normal pictures were flagged when they were kept")
+    assert "5.9% are to be expected" in warning
+
+
+def test_a_fair_sample_is_not_warned_of(run: Run, own: Path, normal: list[bytes]) -> None:
+    running = run(bundles={"blobs": own})
+    for id in keep(running, normal[:40]):
+        kept = running.client.get(f"/v1/reviews/{id}").json()
+        judge(running, id, correct=kept["verdict"] == "normal", order="random")
+    assert preview(running, threshold="percentile(90)").json()["warnings"] == []
+
+
+@pytest.mark.parametrize(("uncertain", "warned"), [(1, False), (2, True)])
+def test_a_random_sample_that_lacks_the_uncertain_ones_is_warned_of(
+    run: Run, own: Path, normal: list[bytes], uncertain: int, warned: bool
+) -> None:
+    running = run(bundles={"blobs": own})
+    for n, id in enumerate(keep(running, normal[:16])):
+        kept = running.client.get(f"/v1/reviews/{id}").json()
+        order = "uncertain" if n < uncertain else "random"
+        judge(running, id, correct=kept["verdict"] == "normal", order=order)
+    warnings = preview(running, threshold="percentile(10)").json()["warnings"]
+    found = [one for one in warnings if "never came up at random" in one]
+    assert bool(found) == warned
+    assert not warned or "will be too low" in found[0]
+    assert not warned or "up to 12.5% of normal pictures" in found[0]
+
+
+def test_a_preview_computes_as_the_service_does_and_one_at_a_time(
+    run: Run, own: Path, normal: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[dict[str, Any]] = []
+    at_once: list[int] = []
+    running = run(bundles={"blobs": own}, threads=1, engine="torch")
+    for id in keep(running, normal[:20]):
+        judge(running, id, correct=True, order="random")
+    busy = threading.Semaphore(0)
+
+    class Noted(BundleScorer):
+        def __init__(self, path: Any, **options: Any) -> None:
+            opened.append(options)
+            super().__init__(path, **options)
+
+        def batches(self, source: Any) -> Any:
+            busy.release()
+            at_once.append(busy._value)
+            time.sleep(0.05)
+            yield from super().batches(source)
+            busy.acquire()
+
+    monkeypatch.setattr("residua.recalibration.BundleScorer", Noted)
+    monkeypatch.setattr("residua.service.recalibrations.BundleScorer", Noted)
+    with ThreadPoolExecutor(3) as several:
+        answers = list(
+            several.map(lambda _: preview(running, threshold="percentile(90)"), range(3))
+        )
+    assert {answer.status_code for answer in answers} == {200}
+    assert opened == [{"threads": 1, "engine": "torch", "precision": "float32"}] * 6
+    assert at_once == [1] * 6
 
 
 @pytest.mark.parametrize("request_", [{"threshold": "best_f1"}, {"threshold": "no_such(1)"}])

@@ -16,8 +16,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from residua.errors import BundleNotFound, ConfigurationError
 from residua.recalibration import recalibrate
 from residua.service.logs import JsonLines, TextLines
+from residua.service.settings import ServiceSettings
+from residua.service.station import Station
+from residua.service.store.store import ReviewStore
 
 Run = Callable[..., Any]
 
@@ -184,12 +188,98 @@ def test_the_page_and_its_files_come_with_their_rules(run: Run) -> None:
     assert page.headers["X-Frame-Options"] == "DENY"
 
 
-def test_the_trap_is_told_on_the_model_card(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_trap_is_told_on_the_model_card(run: Run) -> None:
     running = run()
     model = running.station.models["blobs"]
+    wait_until(lambda: model.fooled_by is not None)
+    model.fooled_by = None
     card = running.client.get("/v1/models/blobs").json()
     assert {fact["name"] for fact in card["facts"]} >= {"network", "threshold", "training"}
-    monkeypatch.setattr(model, "calibration_scores", np.arange(30.0))
-    monkeypatch.setattr(model, "scores_of_simple", lambda _, images: np.full(len(images), -np.inf))
+    assert not any("without content" in one for one in card["warnings"])
+    model.fooled_by = ("constant", "gradient")
     card = running.client.get("/v1/models/blobs").json()
-    assert "Pictures without content" in card["warnings"][-1]
+    assert card["warnings"][-1].startswith("Pictures without content (constant, gradient) score")
+
+
+def test_late_scores_of_an_old_revision_leave_those_of_the_new_one(
+    run: Run, bundle: Path, tmp_path: Path, blobs: NDArray[np.uint8]
+) -> None:
+    own = Path(shutil.copytree(bundle, tmp_path / "own.residua"))
+    running = run(bundles={"blobs": own})
+    models, scores = running.station.models, running.station.metrics.scores
+    old = models["blobs"]
+    recalibrate(own, blobs[:40], threshold="percentile(50)")
+    models.refresh("blobs")
+    for model in (old, models["blobs"], old, models["blobs"]):
+        upper = model.manifest.threshold.upper
+        scores.observe("blobs", model.revision, [0.5] * 3, model.calibration_scores, upper)
+    labels = {"model": "blobs", "le": "+Inf"}
+    assert figure(running, "residua_score_bucket", **labels) == 6
+    assert old.revision not in running.client.get("/metrics").text
+
+
+def test_a_new_revision_goes_on_with_its_drift_before_it_is_served(
+    run: Run, bundle: Path, tmp_path: Path, odd: list[bytes], blobs: NDArray[np.uint8]
+) -> None:
+    own = Path(shutil.copytree(bundle, tmp_path / "own.residua"))
+    running = run(bundles={"blobs": own}, reload_seconds=1000.0)
+    for _ in range(5):
+        running.score(*odd)
+    wait_until(lambda: running.station.models["blobs"].drift.looks == 2)
+    seen = running.station.models["blobs"].drift
+    running.station.keeper.save_drift(running.station.models["blobs"], "station")
+    recalibrate(own, blobs[:40], threshold="percentile(50)")
+    running.station.models.refresh("blobs")
+    assert running.station.models["blobs"].drift.watched == 0
+    resumed: list[int] = []
+    resume = running.station.keeper.resume_drift
+
+    def resume_and_look(model: Any, station: str) -> None:
+        resume(model, station)
+        resumed.append(model.drift.watched)
+        assert running.station.models["blobs"].revision != model.revision, "it is served already"
+
+    running.station.keeper.resume_drift = resume_and_look
+    shutil.rmtree(own)
+    shutil.copytree(bundle, own)
+    reload = running.station.models.refresh("blobs")
+    assert reload.failure is None
+    assert resumed == [seen.watched]
+    assert running.station.models["blobs"].drift == seen
+
+
+@pytest.mark.parametrize("database", ["mysql://nowhere/reviews", None])
+def test_a_service_that_cannot_start_leaves_no_thread(
+    bundle: Path, tmp_path: Path, database: str | None
+) -> None:
+    before = set(threading.enumerate())
+    bundles = {"blobs": bundle} if database else {"blobs": bundle, "none": tmp_path / "none"}
+    settings = ServiceSettings(bundles=bundles, data=tmp_path, database=database)
+    with pytest.raises((ConfigurationError, BundleNotFound)):
+        Station(settings)
+    left = {one.name for one in set(threading.enumerate()) - before}
+    assert not {name for name in left if name.startswith("residua")}
+
+
+def test_a_bundle_replaced_while_the_store_opens_is_taken_up(
+    run: Run,
+    bundle: Path,
+    tmp_path: Path,
+    blobs: NDArray[np.uint8],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    own = Path(shutil.copytree(bundle, tmp_path / "own.residua"))
+    opened = Station._open_store
+
+    def slow(station: Station) -> ReviewStore:
+        recalibrate(own, blobs[:40], threshold="percentile(50)")
+        time.sleep(0.2)
+        return opened(station)
+
+    monkeypatch.setattr(Station, "_open_store", slow)
+    running = run(bundles={"blobs": own}, reload_seconds=0.02)
+    for count, rule in enumerate(("percentile(50)", "percentile(60)"), 1):
+        done = f'residua_reloads_total{{model="blobs",outcome="done"}} {count}.0'
+        wait_until(lambda done=done: done in running.client.get("/metrics").text)
+        assert running.station.models["blobs"].manifest.threshold.rule == rule
+        recalibrate(own, blobs[:40], threshold="percentile(60)")

@@ -7,10 +7,12 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
+from sqlalchemy import update
 
 from residua.errors import ConfigurationError, NoSuchPicture
 from residua.service.store.pictures import NewPicture
 from residua.service.store.store import ReviewStore
+from residua.service.store.tables import DRIFT
 
 Picture = Callable[..., NewPicture]
 Sums = Callable[[ReviewStore], tuple[tuple[int, int], tuple[int, int]]]
@@ -380,3 +382,28 @@ def test_the_state_of_drift_is_one_record_a_station(store: ReviewStore) -> None:
     assert store.drift_state("part", "r", "a") == {"scores": [0.25]}
     assert store.drift_state("part", "r", "b") == {}
     assert store.drift_state("part", "ra", "") is None
+
+
+def test_records_of_drift_of_long_gone_revisions_are_removed(store: ReviewStore) -> None:
+    def written(*ago: tuple[str, str, str, int]) -> None:
+        for model, revision, station, days in ago:
+            store.save_drift_state(model, revision, station, {})
+            with store._database.writing() as connection:
+                connection.execute(
+                    update(DRIFT)
+                    .where(DRIFT.c.revision == revision)
+                    .values(saved=datetime.now(UTC) - timedelta(days=days))
+                )
+
+    written(
+        ("part", "recent", "a", 89),
+        ("part", "elsewhere", "b", 91),
+        ("lid", "other", "a", 91),
+        ("part", "gone", "a", 91),
+    )
+    store.save_drift_state("part", "now", "a", {"seen": 1})
+    assert store.drift_state("part", "gone", "a") is None
+    assert store.drift_state("part", "recent", "a") == {}
+    assert store.drift_state("part", "elsewhere", "b") == {}
+    assert store.drift_state("lid", "other", "a") == {}
+    assert store.drift_state("part", "now", "a") == {"seen": 1}

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select
 
 from residua.service.store.tables import DRIFT
 from residua.service.store.texts import storable
+
+# A bundle that was put back goes on with its watch; after so long it is another time.
+_OTHERS_KEPT = timedelta(days=90)
 
 
 def read_state(
@@ -25,8 +28,18 @@ def read_state(
 def write_state(
     connection: Connection, model: str, revision: str, station: str, state: dict[str, Any]
 ) -> None:
-    """Write a record in place of the one before; the caller has others wait."""
-    digest = _digest(model, revision, station)
+    """Write a record in place of the one before; the caller has others wait.
+
+    Records of other revisions that were written 90 days ago or earlier are removed.
+    """
+    digest, now = _digest(model, revision, station), datetime.now(UTC)
+    connection.execute(
+        delete(DRIFT).where(
+            DRIFT.c.model == storable(model),
+            DRIFT.c.station == storable(station),
+            DRIFT.c.saved <= now - _OTHERS_KEPT,
+        )
+    )
     connection.execute(delete(DRIFT).where(DRIFT.c.digest == digest))
     connection.execute(
         insert(DRIFT).values(
@@ -35,7 +48,7 @@ def write_state(
             revision=storable(revision),
             station=storable(station),
             state=json.dumps(state),
-            saved=datetime.now(UTC),
+            saved=now,
         )
     )
 

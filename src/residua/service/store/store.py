@@ -336,7 +336,10 @@ class ReviewStore:
     def save_drift_state(
         self, model: str, revision: str, station: str, state: dict[str, Any]
     ) -> None:
-        """Keep a record, of what JSON can say, in place of the one before."""
+        """Keep a record, of what JSON can say, in place of the one before.
+
+        Those of other revisions of the model at this station go after 90 days.
+        """
         with self._database.writing() as connection:
             Room(connection)  # so that two that save at once take turns
             write_state(connection, model, revision, station, state)

@@ -227,15 +227,15 @@ def test_a_new_revision_goes_on_with_its_drift_before_it_is_served(
         running.score(*odd)
     wait_until(lambda: running.station.models["blobs"].drift.looks == 2)
     seen = running.station.models["blobs"].drift
-    running.station.keeper.save_drift(running.station.models["blobs"], "station")
+    running.station.keeper.save_drift(running.station.models["blobs"])
     recalibrate(own, blobs[:40], threshold="percentile(50)")
     running.station.models.refresh("blobs")
     assert running.station.models["blobs"].drift.watched == 0
     resumed: list[int] = []
     resume = running.station.keeper.resume_drift
 
-    def resume_and_look(model: Any, station: str) -> None:
-        resume(model, station)
+    def resume_and_look(model: Any) -> None:
+        resume(model)
         resumed.append(model.drift.watched)
         assert running.station.models["blobs"].revision != model.revision, "it is served already"
 

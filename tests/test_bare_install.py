@@ -128,6 +128,14 @@ def test_it_scores_a_bundle_as_the_detector_does(
     assert len(list((tmp_path / "maps").iterdir())) == len(images)
 
 
+def test_scoring_leaves_no_identity_of_the_machine_and_reports_to_nobody(
+    bare_python: Path, bundle: Path, incoming: tuple[Path, NDArray[np.uint8]], tmp_path: Path
+) -> None:
+    code = f"import os; os.environ['HOME'] = {str(tmp_path)!r}; {COMMAND}"
+    assert run(bare_python, code, "score", bundle, incoming[0]).returncode == 0
+    assert not [path for path in tmp_path.rglob("*") if "Microsoft" in path.parts]
+
+
 def test_it_says_what_a_model_is(bare_python: Path, bundle: Path) -> None:
     done = run(bare_python, COMMAND, "info", bundle)
     assert done.returncode == 0, done.stderr

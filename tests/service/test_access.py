@@ -74,10 +74,10 @@ def test_every_token_is_compared_in_constant_time(
     ("text", "said"),
     [
         ("", "holds no token"),
-        ("reader plc", "write ROLE NAME TOKEN"),
-        (f"owner plc {READER}", "the role one of"),
+        ("reader plc", "has 2 words; write three"),
+        (f"Reader plc {READER}", "did you mean 'reader'"),
         ("reader plc short", "needs at least 16"),
-        (f"reader plc {READER}\nadmin eva {READER}", "stands there twice"),
+        (f"reader plc {READER}\nadmin eva {READER}", "'eva' has the token of 'plc'"),
     ],
 )
 def test_a_file_that_holds_no_tokens_is_refused(tmp_path: Path, text: str, said: str) -> None:
@@ -148,3 +148,16 @@ def test_which_names_are_allowed_follows_from_the_address() -> None:
     check_site("GET", {"host": "LINE-2.example"}, allowed)
     with pytest.raises(ForeignPage):
         check_site("GET", {"host": "other.example"}, allowed)
+
+
+def test_a_byte_order_mark_is_no_part_of_a_role(tmp_path: Path) -> None:
+    path = tmp_path / "tokens"
+    path.write_text(f"reader plc {READER}\n", encoding="utf-8-sig")
+    path.chmod(0o600)
+    assert Tokens.read(path).caller(f"Bearer {READER}").name == "plc"
+
+
+@pytest.mark.parametrize("name", ["https://here.example/", "here.example:8000", "a/b", "*", ""])
+def test_what_is_no_host_name_is_refused(name: str) -> None:
+    with pytest.raises(ConfigurationError, match="give a name alone"):
+        hosts_for("0.0.0.0", (name,))

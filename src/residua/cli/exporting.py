@@ -18,7 +18,9 @@ def export_reviews(
     database: Annotated[
         str,
         typer.Argument(
-            help="The review store: its SQLite file, or a URL such as postgresql://host/database."
+            help="The review store: reviews.sqlite in the --data of residua serve, or a URL such "
+            "as postgresql://host/database.",
+            envvar="RESIDUA_DATABASE",
         ),
     ],
     folder: Annotated[Path, typer.Argument(help="The folder to write, new or empty.")],
@@ -37,6 +39,6 @@ def export_reviews(
     from residua.service.store.exporting import export_folder
     from residua.service.store.store import ReviewStore
 
-    with closing(ReviewStore.open(existing_database(database))) as store:
+    with closing(ReviewStore.open(existing_database(database), make=False)) as store:
         count = export_folder(store, folder, model=model)
     say(f"written: {escape(str(folder))} (reviewed pictures: {count:,})")

@@ -30,13 +30,20 @@ def serve(
         str, typer.Option(help="Scored pictures that are kept for review: off, flagged or all.")
     ] = "flagged",
     keep_days: Annotated[
-        float, typer.Option(help="Days after which pictures that nobody reviewed go; 0: never.")
+        float,
+        typer.Option(
+            help="Days after which pictures that nobody reviewed go; 0: never.", min=0, max=36_500
+        ),
     ] = 30.0,
     keep_gib: Annotated[
-        float, typer.Option(help="GiB of kept pictures, at most; 0: no limit.")
+        float, typer.Option(help="GiB of kept pictures, at most; 0: no limit.", min=0, max=1e6)
     ] = 10.0,
     data: Annotated[
-        Path | None, typer.Option(help="Folder of the review store. [default: the user's own]")
+        Path | None,
+        typer.Option(
+            help="Folder of the review store, reviews.sqlite. [default: residua in the user's data "
+            "folder]"
+        ),
     ] = None,
     database: Annotated[
         str | None,
@@ -62,19 +69,22 @@ def serve(
     ] = None,
     tls_cert: Annotated[Path | None, typer.Option(help="Certificate for https, PEM.")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="Its key, PEM.")] = None,
-    max_mib: Annotated[float, typer.Option(help="MiB of a request, at most.", min=0.01)] = 64.0,
+    max_mib: Annotated[
+        float, typer.Option(help="MiB of a request, at most.", min=0.01, max=1e5)
+    ] = 64.0,
     max_megapixels: Annotated[
-        float, typer.Option(help="Millions of pixels of a picture, at most.", min=0.01)
+        float, typer.Option(help="Millions of pixels of a picture, at most.", min=0.01, max=1e5)
     ] = 64.0,
     max_pictures: Annotated[int, typer.Option(help="Pictures of a request.", min=1)] = 64,
     queue: Annotated[
         int, typer.Option(help="Pictures waiting at a time; more are sent away with 429.", min=1)
     ] = 256,
     upload_seconds: Annotated[
-        float, typer.Option(help="Seconds in which a request's body has to come.")
+        float, typer.Option(help="Seconds in which a request's body has to come.", min=0.1, max=1e6)
     ] = 30.0,
     queue_seconds: Annotated[
-        float, typer.Option(help="Seconds after which a waiting picture is given up.")
+        float,
+        typer.Option(help="Seconds after which a waiting picture is given up.", min=0.1, max=1e6),
     ] = 20.0,
     threads: Threads = None,
     engine: EngineName = "auto",
@@ -86,7 +96,9 @@ def serve(
     A bundle that is replaced on disk is taken up without a request being dropped. Without --tokens
     and on other than 127.0.0.1, everybody on the network may score, review and recalibrate.
     """
+    import os
     import signal
+    from typing import get_args
 
     import uvicorn
     from pydantic import ValidationError
@@ -94,8 +106,14 @@ def serve(
     from residua.service.access import hosts_for, is_loopback
     from residua.service.logs import configure, log
     from residua.service.server import config_for
-    from residua.service.settings import Limits, Retention, ServiceSettings
+    from residua.service.settings import Keep, Limits, Retention, ServiceSettings
 
+    if keep not in get_args(Keep):
+        raise ConfigurationError(f"--keep is {keep!r}; write off, flagged or all")
+    if tokens is None and "RESIDUA_TOKENS" in os.environ:
+        raise ConfigurationError(
+            "RESIDUA_TOKENS is empty; name the file of tokens, or unset it to ask for none"
+        )
     if log_format not in ("text", "json"):
         raise ConfigurationError(f"--log-format is {log_format!r}; write text or json")
     configure(cast("Any", log_format))
@@ -129,32 +147,44 @@ def serve(
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
         raise ConfigurationError(f"{where}: {first['msg']}, not {first['input']!r}") from error
-    if tokens is None and not is_loopback(host):
+    if tokens is None and (allow_host or not is_loopback(host)):
         say(
             "[bold yellow]warning:[/] without --tokens everybody who reaches this machine may "
             "score, review and recalibrate"
         )
     if (tls_cert is None) != (tls_key is None):
         raise ConfigurationError("--tls-cert and --tls-key belong together; give both")
+    if tls_cert is not None and tls_key is not None:
+        _check_tls(tls_cert, tls_key)
     listening = _listening(host, port)
-    config = config_for(settings, host=host, port=port, tls_cert=tls_cert, tls_key=tls_key)
-    try:
-        config.load()
-    except OSError as error:  # ssl's errors are such
-        raise ConfigurationError(
-            f"{tls_cert} and {tls_key} cannot be used as certificate and key: {error}"
-        ) from error
+    config: Any = config_for(settings, host=host, port=port, tls_cert=tls_cert, tls_key=tls_key)
     where, at, *_ = listening.getsockname()
     scheme = "http" if tls_cert is None else "https"
     url = f"{scheme}://{f'[{where}]' if ':' in where else where}:{at}"
+    reviews = "nothing is kept" if keep == "off" else f"reviews in {config.app.state.station.place}"
     if log_format == "json":
-        log("serving", url=url, models=list(settings.bundles))
+        log("serving", url=url, models=list(settings.bundles), reviews=reviews)
     else:
-        say(f"serving {escape(', '.join(settings.bundles))} at {escape(url)}")
+        say(f"serving {escape(', '.join(settings.bundles))} at {escape(url)}; {escape(reviews)}")
     for number in (signal.SIGINT, signal.SIGTERM):
         # uvicorn raises the signal once more when all is finished; that is no failure.
         signal.signal(number, lambda *_: None)
     uvicorn.Server(config).run(sockets=[listening])
+
+
+def _check_tls(cert: Path, key: Path) -> None:
+    import ssl
+
+    for name, path in (("--tls-cert", cert), ("--tls-key", key)):
+        if not path.is_file():
+            raise ConfigurationError(f"{name}: there is no file {path}")
+    try:
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(cert, key)
+    except (OSError, ValueError) as error:  # ssl's errors are OSErrors
+        raise ConfigurationError(
+            f"{cert} and {key} cannot be used as certificate and key ({error}); both are PEM, and "
+            f"perhaps they are swapped"
+        ) from error
 
 
 def _listening(host: str, port: int) -> Any:
@@ -165,7 +195,8 @@ def _listening(host: str, port: int) -> Any:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
-        raise ConfigurationError(
+        # Not a usage error: an address may come up later, and a port be freed.
+        raise OSError(
             f"cannot listen on {host}, port {port}: {error.strerror}; choose another --host or "
             f"--port"
         ) from error
@@ -178,7 +209,9 @@ def _named(bundles: list[str]) -> dict[str, Path]:
         where = Path(path if equals else text)
         name = given if equals else where.resolve().name.removesuffix(".residua")
         if not name or "/" in name:
-            raise ConfigurationError(f"{text!r} names no model; write NAME=PATH")
+            raise ConfigurationError(
+                f"{text!r}: {name!r} can be no model's name; write NAME=PATH, with no / in the name"
+            )
         if name in found:
             raise ConfigurationError(
                 f"two models are called {name!r}; give one another name: NAME={where}"

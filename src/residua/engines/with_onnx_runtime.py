@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from residua.bundle import Bundle
 from residua.engines.base import Engine, Load, Precision
 from residua.errors import BundleError, EngineFailed
+from residua.onnx_runtime import onnx_runtime
 from residua.scoring.verdicts import ScoredBatch
 
 _QUIET = 3
@@ -30,7 +31,7 @@ class OnnxRuntimeEngine(Engine):
     precision: Precision = "float32"
 
     def __init__(self, bundle: Bundle, load: Load) -> None:
-        import onnxruntime as ort
+        ort = onnx_runtime()
 
         options = ort.SessionOptions()
         options.intra_op_num_threads = max(1, load.threads // load.at_once)

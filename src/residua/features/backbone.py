@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from residua.errors import ConfigurationError
 from residua.features.record import BackboneRecord
 from residua.features.timm_export import PREFIX, export_timm
+from residua.onnx_runtime import onnx_runtime
 
 CHANNELS = 3
 # Versions of ONNX's operators that the rest of a model can be written in.
@@ -46,7 +47,7 @@ class Backbone:
     """
 
     def __init__(self, graph: bytes, name: str) -> None:
-        import onnxruntime as ort
+        ort = onnx_runtime()
 
         options = ort.SessionOptions()
         options.log_severity_level = 3

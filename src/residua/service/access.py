@@ -11,7 +11,13 @@ from pathlib import Path
 from typing import NamedTuple, get_args
 from urllib.parse import urlsplit
 
-from residua.errors import ConfigurationError, ForeignPage, NotAllowed, TokenNeeded
+from residua.errors import (
+    ConfigurationError,
+    ForeignPage,
+    NotAllowed,
+    TokenNeeded,
+    nearest_names,
+)
 from residua.service.schemas import Role
 
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -63,7 +69,7 @@ class Tokens:
             return cls(None)
         try:
             mode = path.stat().st_mode
-            lines = path.read_text(encoding="utf-8").splitlines()
+            lines = path.read_text(encoding="utf-8-sig").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigurationError(f"the tokens in {path} cannot be read: {error}") from error
         if stat.S_ISREG(mode) and mode & stat.S_IROTH:
@@ -77,7 +83,10 @@ class Tokens:
                 continue
             digest, caller = _parsed(words, f"{path}, line {number}")
             if digest in callers:
-                raise ConfigurationError(f"{path}, line {number}: the token stands there twice")
+                raise ConfigurationError(
+                    f"{path}, line {number}: {caller.name!r} has the token of "
+                    f"{callers[digest].name!r}; make each one of its own"
+                )
             callers[digest] = caller
         if not callers:
             raise ConfigurationError(f"{path} holds no token; write lines: ROLE NAME TOKEN")
@@ -148,8 +157,18 @@ def hosts_for(bound: str, allowed: Iterable[str]) -> tuple[str, ...] | None:
     """Return the names under which a service is reached that listens on an address.
 
     None: any, where other machines may reach it and no names are given.
+
+    Raises
+    ------
+    ConfigurationError
+        A name is none, but an address with more to it.
     """
     given = tuple(name.lower() for name in allowed)
+    for name in given:
+        if _name_of(f"//{name}") != name.strip("[]"):
+            raise ConfigurationError(
+                f"--allow-host is {name!r}; give a name alone, such as inspection.example.org"
+            )
     if given or is_loopback(bound):
         return (*given, *LOOPBACK_NAMES, bound)
     return None
@@ -164,15 +183,19 @@ def is_loopback(host: str) -> bool:
 
 
 def _parsed(words: list[str], where: str) -> tuple[bytes, Caller]:
-    if len(words) != 3 or words[0] not in ROLES:
-        raise ConfigurationError(f"{where}: write ROLE NAME TOKEN, the role one of {ROLES}")
+    if len(words) != 3:
+        raise ConfigurationError(f"{where} has {len(words)} words; write three: ROLE NAME TOKEN")
     role, name, token = words
+    if role not in ROLES:
+        raise ConfigurationError(
+            f"{where}: no role is called {role!r}; {nearest_names(role, ROLES)}"
+        )
     if len(token) < _SHORTEST:
         raise ConfigurationError(
             f"{where}: the token has {len(token)} characters and needs at least {_SHORTEST}; make "
             f"one with: python3 -c 'import secrets; print(secrets.token_urlsafe(32))'"
         )
-    return _digest(token), Caller(role, name)  # type: ignore[arg-type]
+    return _digest(token), Caller(role, name)
 
 
 def _digest(token: str) -> bytes:

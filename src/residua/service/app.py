@@ -112,7 +112,8 @@ async def _not_answered(request: Request, error: Exception) -> Response:
 async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     found = "; ".join(
-        f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in error.errors()
+        f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}, not {one['input']!r:.100}"
+        for one in error.errors()
     )
     return _document(request, BY_STATUS[422], found, {})
 

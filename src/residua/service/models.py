@@ -19,6 +19,9 @@ from residua.service.trap import families_that_fool
 _LOOKS_ABSENT = 5
 
 
+Signature = tuple[tuple[str, int, int], ...]
+
+
 class Reload(NamedTuple):
     """What came of a bundle that was found altered on disk."""
 
@@ -71,6 +74,7 @@ class ServedModels:
         self._models = {name: self._open(name) for name in self._paths}
         self._failures: dict[str, str] = {}
         self._failed_revision: dict[str, str] = {}
+        self._verified: dict[str, Signature] = {}
         self._absent = dict.fromkeys(self._paths, 0)
         self._lock = threading.Lock()
         self._ended = threading.Event()
@@ -145,9 +149,7 @@ class ServedModels:
             return self._missing(name, error)
         self._absent[name] = 0
         if revision == self._models[name].revision:
-            self._failures.pop(name, None)
-            self._failed_revision.pop(name, None)
-            return None
+            return self._still_sound(name)
         if revision == self._failed_revision.get(name):
             return None
         try:
@@ -162,6 +164,20 @@ class ServedModels:
         self._failures.pop(name, None)
         self._failed_revision.pop(name, None)
         return Reload(name, model, None)
+
+    def _still_sound(self, name: str) -> Reload | None:
+        """Verify the bundle that is served, where a file of it was touched on disk."""
+        self._failed_revision.pop(name, None)
+        signature = _signature_of(self._paths[name])
+        if signature == self._verified.get(name):
+            return None
+        self._verified[name] = signature
+        try:
+            open_bundle(self._paths[name])
+        except BundleError as error:
+            return self._failed(name, str(error))
+        self._failures.pop(name, None)
+        return None
 
     def _missing(self, name: str, error: OSError) -> Reload | None:
         self._absent[name] += 1
@@ -201,3 +217,12 @@ def _why(error: Exception) -> str:
     """Say what is wrong; of an error that nobody foresaw, its kind too."""
     known = isinstance(error, ResiduaError | OSError)
     return str(error) if known else f"{type(error).__name__}: {error}"
+
+
+def _signature_of(path: Path) -> Signature:
+    """Return what changes when a file of a bundle does, without reading any."""
+    try:
+        files = [(file.name, file.stat()) for file in sorted(path.iterdir())]
+    except OSError:
+        return ()
+    return tuple((name, stat.st_size, stat.st_mtime_ns) for name, stat in files)

@@ -43,7 +43,7 @@ KINDS: Mapping[type[BaseException], Kind] = MappingProxyType(
         errors.WaitedTooLong: Kind("waited-too-long", 503, "No turn in time"),
         errors.TokenNeeded: Kind("token-needed", 401, "A token is needed"),
         errors.NotAllowed: Kind("not-allowed", 403, "Not allowed"),
-        errors.ForeignPage: Kind("foreign-page", 403, "Sent by a page of another site"),
+        errors.ForeignPage: Kind("foreign-page", 403, "Not by this name, or not from its own page"),
         errors.ReviewsOff: Kind("reviews-off", 409, "Nothing is kept for review"),
         errors.PreviewStale: Kind("preview-stale", 409, "The preview no longer holds"),
         errors.StoreFull: Kind("no-space", 507, "No space left"),

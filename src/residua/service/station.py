@@ -6,6 +6,7 @@ import asyncio
 import errno
 import logging
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import platformdirs
 
@@ -21,6 +22,7 @@ from residua.service.models import Reload, ServedModels
 from residua.service.recalibrations import Recalibrations
 from residua.service.scoring import Scoring
 from residua.service.settings import ServiceSettings
+from residua.service.store.addresses import FILE_NAME
 from residua.service.store.store import ReviewStore
 
 # While some wait for the disk or for Pillow's memory, others decode.
@@ -100,12 +102,21 @@ class Station:
         self.keeper.close()
         log("stopped")
 
+    @property
+    def place(self) -> str:
+        """Where the review store is, in words."""
+        return "the database" if self.settings.database else str(self._data / FILE_NAME)
+
+    @property
+    def _data(self) -> Path:
+        return self.settings.data or platformdirs.user_data_path("residua")
+
     def _open_store(self) -> ReviewStore:
         if self.settings.database is not None:
             return ReviewStore.open(self.settings.database)
-        folder = self.settings.data or platformdirs.user_data_path("residua")
+        folder = self._data
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             said = f"the folder {folder} cannot be made: {error.strerror}"
             full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS)

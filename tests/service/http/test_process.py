@@ -161,7 +161,7 @@ def test_a_port_that_is_taken_is_said(bundle: Path, start: Start) -> None:
         check=False,
         timeout=60,
     )
-    assert second.returncode == 2
+    assert second.returncode == 1
     assert "already in use" in second.stderr
     assert "Traceback" not in second.stderr
 
@@ -171,13 +171,19 @@ def test_a_port_that_is_taken_is_said(bundle: Path, start: Start) -> None:
     [
         (["none.residua"], "there is no bundle"),
         (["BUNDLE", "BUNDLE"], "two models are called"),
-        (["BUNDLE", "--keep", "some"], "keep"),
+        (["BUNDLE", "--keep", "some"], "write off, flagged or all"),
         (["BUNDLE", "--tokens", "none"], "cannot be read"),
         (["BUNDLE", "--database", "mysql://host/name"], "postgresql"),
         (["BUNDLE", "--log-format", "xml"], "write text or json"),
         (["BUNDLE", "--tls-key", "none"], "belong together"),
-        (["BUNDLE", "--tls-key", "none", "--tls-cert", "none"], "as certificate and key"),
+        (["BUNDLE", "--tls-key", "none", "--tls-cert", "none"], "there is no file none"),
+        (["BUNDLE", "--tls-key", __file__, "--tls-cert", __file__], "as certificate and key"),
         (["BUNDLE", "--keep-days", "1e12"], "36500"),
+        (["BUNDLE", "--keep-gib", "nan"], "keep-gib"),
+        (["BUNDLE", "--max-mib", "inf"], "max-mib"),
+        (["a/b=BUNDLE"], "no / in the name"),
+        (["BUNDLE", "--allow-host", "https://here.example/"], "give a name alone"),
+        (["BUNDLE", "--database", "postgresql://u:p@s/s:1%@127.0.0.1/r"], "more than one @"),
     ],
 )
 def test_what_cannot_be_served_is_said_in_a_line(

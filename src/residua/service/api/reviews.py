@@ -59,9 +59,10 @@ def summary(station: TheStation, caller: Reviewer, model: OfModel = None) -> Rev
 )
 def export(station: TheStation, caller: Reviewer, model: OfModel = None) -> StreamingResponse:
     """Download what was reviewed as a ZIP: folders normal and anomalous, and reviews.csv."""
+    parts = export_zip(station.keeper.store, model=model)
     log("reviews_exported", model=model, caller=caller.name)
     return StreamingResponse(
-        export_zip(station.keeper.store, model=model),
+        parts,
         media_type="application/zip",
         headers={"Content-Disposition": 'attachment; filename="reviewed.zip"'},
     )

@@ -13,22 +13,24 @@ from residua.service.schemas import Health, Problem
 router = APIRouter(tags=["running"])
 
 
+@router.head("/healthz", include_in_schema=False)
 @router.get("/healthz")
 async def healthz() -> Health:
     """Say that the process lives."""
     return Health(status="ok")
 
 
+@router.head("/readyz", include_in_schema=False)
 @router.get("/readyz")
 async def readyz(station: TheStation) -> Health:
-    """Say whether pictures can be scored, and what is amiss beside that."""
+    """Say whether pictures can be scored, and what is amiss beside that; the log says why."""
     amiss = [
-        f"{model.name}: {failure}"
+        f"{model.name}: the bundle on disk cannot be used, the one before it still is"
         for model in station.models
-        if (failure := station.models.failure(model.name)) is not None
+        if station.models.failure(model.name) is not None
     ]
     if station.keeper.failure is not None:
-        amiss.append(f"review store: {station.keeper.failure}")
+        amiss.append("the review store cannot be used")
     return Health(status="degraded" if amiss else "ok", detail=amiss)
 
 

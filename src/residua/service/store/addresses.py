@@ -52,7 +52,7 @@ def address_of(url: str | None, folder: Path | None) -> URL:
             f"the review store's URL is of {address.drivername!r}, no known kind; {_WANTED}"
         )
     # What is behind an @ in the password is taken for the host, and would be shown.
-    if "@" in (address.host or ""):
+    if "@" in (address.host or "") + (address.database or ""):
         raise ConfigurationError(f"the review store's URL has more than one @; {_WANTED}")
     address = address.set(drivername=driver)
     return address if driver != "sqlite" else _with_file(address)

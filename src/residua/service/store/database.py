@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 import time
@@ -69,6 +70,12 @@ class Database:
             self._readers = self.engine.execution_options(
                 isolation_level="REPEATABLE READ", postgresql_readonly=True
             )
+
+    def make_private(self) -> None:
+        """Have SQLite's file, which holds pictures, made for this user alone; one there stays."""
+        if self.is_sqlite:
+            with suppress(OSError):  # which the first transaction names better
+                os.close(os.open(str(self.url.database), os.O_RDWR | os.O_CREAT, 0o600))
 
     def __repr__(self) -> str:
         return f"<{place_of(self.url).rstrip(',')}>"

@@ -8,9 +8,9 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import text
+from sqlalchemy import inspect, text
 
-from residua.errors import StoreTooNew
+from residua.errors import ConfigurationError, StoreTooNew
 from residua.service.store.database import Database
 from residua.service.store.failures import place_of
 from residua.service.store.tables import VERSION_TABLE
@@ -21,13 +21,22 @@ _POSTGRESQL_LOCK = 7_331_940_522_011
 _ALEMBIC = threading.Lock()
 
 
-def migrate(database: Database) -> None:
+def migrate(database: Database, *, make: bool = True) -> None:
     """Make the tables, or change those of an earlier version, in one transaction.
 
     Several processes may do so at once: one migrates, the others wait and find it done.
 
+    Parameters
+    ----------
+    database : Database
+    make : bool, default=True
+        Whether tables are made where there are none.
+
     Raises
     ------
+    ConfigurationError
+        It is no review store, and is not to become one: ``make`` is false, or it is an SQLite file
+        with other tables.
     StoreTooNew
         The tables are those of a later version.
     StoreError
@@ -51,6 +60,13 @@ def migrate(database: Database) -> None:
                 f"version of Residua does not know (it knows up to {script.get_current_head()}); "
                 "use the version that wrote it, or a later one"
             )
+        if not found:
+            others = database.is_sqlite and inspect(connection).get_table_names()
+            if others or not make:
+                raise ConfigurationError(
+                    f"{place_of(database.url)} is no review store; name the database of "
+                    f"residua serve, for SQLite the file reviews.sqlite in its --data"
+                )
         if found != tuple(script.get_heads()):
             with _ALEMBIC:
                 config.attributes["connection"] = connection

@@ -71,7 +71,7 @@ class ReviewStore:
         return f"ReviewStore({self._database!r})"
 
     @classmethod
-    def open(cls, url: str | None = None, *, folder: Path | None = None) -> Self:
+    def open(cls, url: str | None = None, *, folder: Path | None = None, make: bool = True) -> Self:
         """Open a store, and make or migrate its tables.
 
         Parameters
@@ -81,11 +81,13 @@ class ReviewStore:
             reviews.sqlite in the folder.
         folder : Path or None, default=None
             Where the default lies; it must exist.
+        make : bool, default=True
+            Whether a store is made where there is none.
 
         Raises
         ------
         ConfigurationError
-            The URL cannot be used, or neither is given.
+            The URL cannot be used, neither is given, or it is of something else.
         StoreUnavailable
             The database cannot be reached.
         StoreTooNew
@@ -94,8 +96,10 @@ class ReviewStore:
             It is read-only, or its disk is full.
         """
         database = Database(address_of(url, folder))
+        if make:
+            database.make_private()
         try:
-            migrate(database)
+            migrate(database, make=make)
         except BaseException:
             database.close()
             raise

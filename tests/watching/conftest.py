@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from residua.watching.ledger import Ledger
+from residua.watching.loop import Tally
 from residua.watching.notices import Notices
-from residua.watching.watch import Tally, watch
+from residua.watching.watch import watch
 
 
 def until(holds: Callable[[], Any], seconds: float = 20.0) -> None:

@@ -164,7 +164,7 @@ def test_closing_does_not_wait_for_a_pause(
     server.answer = lambda _: (503, {"Retry-After": "60"}, b"")
     put(ledger, "a")
     one = Channel(Webhook(server.url), Outbox(ledger, "webhook"), notices, 3600.0)
-    until(lambda: Outbox(ledger, "webhook").waiting(tried=True) == 1)
+    until(lambda: Outbox(ledger, "webhook").has_failed)
     begun = time.monotonic()
     one.close()
     assert time.monotonic() - begun < 2

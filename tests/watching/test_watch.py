@@ -477,7 +477,7 @@ def test_heat_maps_within_the_folder_are_refused(
 def test_a_full_disk_is_said_once_and_no_row_is_lost(
     running: Start, incoming: Path, sound: bytes, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("residua.watching.watch._RETRY", 0.2)
+    monkeypatch.setattr("residua.watching.loop._RETRY", 0.2)
     watcher = running(incoming)
     place(incoming / "a.png", sound)
     until(lambda: len(rows_of(out)) == 1)
@@ -486,7 +486,7 @@ def test_a_full_disk_is_said_once_and_no_row_is_lost(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("residua.watching.rows._write_all", full)
+        patch.setattr("residua.watching.rows.write_all", full)
         for name in "bc":
             place(incoming / f"{name}.png", sound)
             time.sleep(0.6)
@@ -499,7 +499,7 @@ def test_a_full_disk_is_said_once_and_no_row_is_lost(
 def test_a_ledger_that_cannot_be_written_is_said_once_and_no_picture_is_lost(
     running: Start, incoming: Path, sound: bytes, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("residua.watching.watch._RETRY", 0.2)
+    monkeypatch.setattr("residua.watching.loop._RETRY", 0.2)
     watcher = running(incoming)
     until((out.parent / "ledger.sqlite").exists)
 

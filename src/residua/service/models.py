@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from residua.bundle import open_bundle
+from residua.bundle import open_bundle, revision_of
 from residua.errors import BundleError, ResiduaError, UnknownModel, nearest_names
-from residua.service.served import ServedModel, revision_of
+from residua.service.served import ServedModel
 
 # Looks at an absent bundle before it counts as gone: a replacement is two renames.
 _LOOKS_ABSENT = 5

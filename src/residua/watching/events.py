@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
+import stat
 import threading
-from pathlib import Path
 
 from residua.errors import MissingExtra
-from residua.watching.walking import Names
+from residua.watching.walking import Names, is_hidden, leads_through_link
 
 # More are not held: then the whole folder is looked through instead.
 _MOST_HELD = 20_000
@@ -47,11 +47,14 @@ class Events:
         Set from when on no change is missed.
     failed : str or None
         Why nothing more will be heard.
+    moved : bool
+        Whether the folder itself was moved or deleted: what has its name now is another one.
     """
 
     def __init__(self, root: str, names: Names, wake: threading.Event, *, poll: bool) -> None:
         self.listening = threading.Event()
         self.failed: str | None = None
+        self.moved = False
         self._root, self._names, self._wake, self._poll = root, names, wake, poll
         self._stop, self._lock = threading.Event(), threading.Lock()
         self._files: dict[str, None] = {}
@@ -99,6 +102,8 @@ class Events:
                 for kind, path in changes:
                     if kind != Change.deleted:
                         self._take_in(path, is_new=kind == Change.added)
+                    elif path == self._root:
+                        self.moved = True
                 if changes or not self.listening.is_set():
                     self.listening.set()
                     self._wake.set()
@@ -110,10 +115,11 @@ class Events:
 
     def _take_in(self, path: str, *, is_new: bool) -> None:
         below = os.path.relpath(path, self._root)
-        if below in (".", "..") or below.startswith(f"..{os.sep}"):
+        # Those that a walk does not come to: hidden ones, and those behind a link to a folder.
+        if is_hidden(below) or leads_through_link(self._root, below):
             return
-        wanted = self._names.is_wanted(below.replace(os.sep, "/"))
-        is_folder = is_new and not wanted and Path(path).is_dir()
+        wanted = self._names.is_picture(os.path.basename(below))  # noqa: PTH119
+        is_folder = is_new and not wanted and _is_own_folder(path)
         with self._lock:
             if wanted and len(self._files) < _MOST_HELD:
                 self._files[below] = None
@@ -121,3 +127,11 @@ class Events:
                 self._folders[below + os.sep] = None
             else:
                 self._overflowed |= wanted or is_folder
+
+
+def _is_own_folder(path: str) -> bool:
+    """Say whether it is a folder, and no link to one."""
+    try:
+        return stat.S_ISDIR(os.lstat(path).st_mode)
+    except OSError:
+        return False

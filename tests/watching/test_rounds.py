@@ -8,7 +8,7 @@ import pytest
 
 from residua.watching.rounds import Found, Rounds
 from residua.watching.settling import Signature
-from residua.watching.walking import Names, is_hidden, leads_through_link, walk
+from residua.watching.walking import Names, is_hidden, walk
 
 ANY = Signature(1, 1, 1)
 
@@ -87,18 +87,6 @@ def test_a_walk_follows_links_to_files_and_none_to_folders(tmp_path: Path) -> No
     (root / "file.png").symlink_to(outside / "a.png")
     found = [one[0] for one in walk(str(root), "", Names(), pytest.fail) if one is not None]
     assert sorted(found) == ["2026-11-22/a.png", "file.png"]
-
-
-def test_what_lies_behind_a_link_is_told_from_what_does_not(tmp_path: Path) -> None:
-    (tmp_path / "2026" / "11").mkdir(parents=True)
-    (tmp_path / "today").symlink_to(tmp_path / "2026")
-    (tmp_path / "link.png").symlink_to(tmp_path / "2026")
-    (tmp_path / "root").symlink_to(tmp_path)
-    root = str(tmp_path / "root")
-    assert leads_through_link(root, "today/a.png")
-    assert leads_through_link(root, "today/11/a.png")
-    assert not leads_through_link(root, "2026/11/a.png")
-    assert not leads_through_link(root, "link.png")
 
 
 @pytest.mark.parametrize(

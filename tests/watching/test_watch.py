@@ -7,6 +7,7 @@ import sqlite3
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,13 @@ from numpy.typing import NDArray
 from tests.watching.conftest import Running, Server, encoded, ids_of, place, rows_of, until
 
 from residua.bundle import open_bundle, write_recalibrated
-from residua.errors import ConfigurationError, LedgerInUse, LedgerUnusable, UnreadableFile
+from residua.errors import (
+    ConfigurationError,
+    EngineFailed,
+    LedgerInUse,
+    LedgerUnusable,
+    UnreadableFile,
+)
 from residua.runtime import BundleScorer
 from residua.watching.watch import default_ledger, watch
 
@@ -77,7 +84,7 @@ def test_only_pictures_are_taken_and_neither_hidden_nor_temporary_ones(
         place(incoming / f"before-{name}" if name[0] not in ".~" else incoming / name, sound)
     running(incoming, settle=0.0)
     time.sleep(0.5)
-    for name in unwanted:
+    for name in (*unwanted, ".thumbs/a.png", "deep/.thumbs/a.png"):
         place(incoming / name, sound)
     place(incoming / "GOOD.JPG", sound)
     quiet(out, 1)
@@ -199,6 +206,30 @@ def test_a_file_that_may_not_be_opened_is_an_error_row_after_patience(
     assert "permission denied" in row["error"]
     assert row["sha256"] is None
     (incoming / "a.png").touch()
+    until(lambda: len(rows_of(out)) == 2)
+    assert rows_of(out)[1]["error"] is None
+
+
+def test_a_file_that_a_disk_could_not_give_is_read_when_it_can_be(
+    running: Start, incoming: Path, sound: bytes, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = place(incoming / "a.png", sound)
+    looks, fails = file.stat(), True
+    real = os.fdopen
+
+    def failing(*given: Any, **more: Any) -> Any:
+        opened = real(*given, **more)
+        if fails and os.path.samestat(os.fstat(opened.fileno()), looks):
+            opened.close()
+            raise OSError(5, "Input/output error")
+        return opened
+
+    monkeypatch.setattr("residua.watching.folder.os.fdopen", failing)
+    monkeypatch.setattr("residua.watching.rounds._EVERY", 0.2)
+    running(incoming, patience=0.0)
+    quiet(out, 1)  # one row, though it is tried again and again
+    assert "Input/output error" in rows_of(out)[0]["error"]
+    fails = False
     until(lambda: len(rows_of(out)) == 2)
     assert rows_of(out)[1]["error"] is None
 
@@ -334,6 +365,74 @@ def test_a_folder_that_another_takes_the_place_of_is_said(
     assert any("another one now" in line or "there again" in line for line in watcher.said)
 
 
+def test_a_folder_made_anew_is_listened_to_whatever_its_number(
+    running: Start, incoming: Path, sound: bytes, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file system may give the new folder the inode of the old one."""
+    monkeypatch.setattr("residua.watching.folder.folder_identity", lambda _: (1, 1))
+    watcher = running(incoming)
+    time.sleep(0.5)
+    incoming.rmdir()
+    incoming.mkdir()
+    until(lambda: any("another one now" in line for line in watcher.said))
+    place(incoming / "a.png", sound)
+    until(lambda: ids_of(out) == ["a.png"])
+
+
+def test_a_link_to_a_folder_doubles_no_picture(
+    running: Start, incoming: Path, sound: bytes, out: Path
+) -> None:
+    place(incoming / "2026-11-22" / "a.png", sound)
+    (incoming / "today").symlink_to("2026-11-22")
+    running(incoming)
+    until(lambda: ids_of(out) == ["2026-11-22/a.png"])
+    place(incoming / "today" / "b.png", sound)
+    (incoming / "now").symlink_to("2026-11-22")
+    quiet(out, 2)
+    assert ids_of(out)[1] == "2026-11-22/b.png"
+    place(incoming / "2026-11-22" / "c.png", sound)
+    quiet(out, 3)
+
+
+def test_a_listener_that_failed_is_tried_again(
+    running: Start, incoming: Path, sound: bytes, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none_left(*_: object, **__: object) -> None:
+        raise OSError("OS file watch limit reached")
+
+    monkeypatch.setattr("residua.watching.folder._LISTEN_EVERY", 0.2)
+    with monkeypatch.context() as patch:
+        patch.setattr("watchfiles.watch", none_left)
+        watcher = running(incoming)
+        until(lambda: watcher.said)
+    until(lambda: len(watcher.said) == 2)
+    assert "tells of changes again" in watcher.said[1]
+    place(incoming / "a.png", sound)
+    until(lambda: ids_of(out) == ["a.png"])
+
+
+def test_a_folder_that_is_listed_again_is_said(
+    running: Start, incoming: Path, sound: bytes, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.scandir
+
+    def refused(path: object) -> object:
+        if str(path).rstrip("/").endswith("shut"):
+            raise PermissionError(13, "Permission denied")
+        return real(path)  # type: ignore[call-overload]
+
+    monkeypatch.setattr("residua.watching.rounds._EVERY", 0.1)
+    place(incoming / "shut" / "a.png", sound)
+    with monkeypatch.context() as patch:
+        patch.setattr("residua.watching.walking.os.scandir", refused)
+        watcher = running(incoming)
+        until(lambda: watcher.said)
+    until(lambda: ids_of(out) == ["shut/a.png"])
+    until(lambda: len(watcher.said) == 2)
+    assert "may not be listed" in watcher.said[0]
+    assert "is listed again" in watcher.said[1]
+
+
 def lowered(bundle: Path, at: Path) -> Path:
     """Write the bundle with another threshold, below every score."""
     opened = open_bundle(bundle)
@@ -456,6 +555,62 @@ def test_once_leaves_what_never_stands_still_for_the_next_run(
     assert "left for next time" in watcher.said[0]
 
 
+def test_once_does_not_wait_for_a_file_that_is_old(
+    running: Start, incoming: Path, sound: bytes, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place(incoming / "broken.png", sound[:-30])
+    later = time.time() + 86_400
+    monkeypatch.setattr("residua.watching.folder.time.time", lambda: later)
+    watcher = running(incoming, once=True, patience=3_600.0)
+    until(lambda: watcher.tally is not None)
+    assert watcher.stop().failed == 1
+
+
+def test_once_with_a_ledger_that_cannot_be_written_is_an_error(
+    running: Start, incoming: Path, sound: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr("residua.watching.loop._RETRY", 0.05)
+    monkeypatch.setattr("residua.watching.ledger.Ledger.record", full)
+    place(incoming / "a.png", sound)
+    error = running(incoming, once=True).failure()
+    assert isinstance(error, LedgerUnusable)
+    assert "disk is full" in str(error)
+
+
+def test_once_with_a_model_that_cannot_compute_is_an_error(
+    running: Start, incoming: Path, sound: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: object) -> None:
+        raise EngineFailed("too little memory")
+
+    monkeypatch.setattr("residua.watching.loop._RETRY", 0.05)
+    monkeypatch.setattr("residua.watching.model.LiveModel.score", failing)
+    place(incoming / "a.png", sound)
+    assert isinstance(running(incoming, once=True).failure(), EngineFailed)
+
+
+def test_once_that_is_told_to_stop_waits_for_no_delivery(
+    running: Start, incoming: Path, odd: bytes, out: Path
+) -> None:
+    place(incoming / "odd.png", odd)
+    watcher = running(incoming, once=True, command="sleep 60")
+    until(lambda: rows_of(out))
+    assert watcher.stop().waiting == 1
+
+
+def test_what_waits_when_it_is_stopped_is_counted(
+    running: Start, incoming: Path, odd: bytes, server: Server, out: Path
+) -> None:
+    server.answer = lambda _: (500, {}, b"")
+    place(incoming / "odd.png", odd)
+    watcher = running(incoming, webhook=server.url)
+    until(lambda: server.requests)
+    assert watcher.stop().waiting == 1
+
+
 def test_heat_maps_are_of_flagged_pictures_alone(
     running: Start, incoming: Path, sound: bytes, odd: bytes, out: Path, tmp_path: Path
 ) -> None:
@@ -464,7 +619,17 @@ def test_heat_maps_are_of_flagged_pictures_alone(
     running(incoming, heatmaps=tmp_path / "maps")
     until(lambda: len(rows_of(out)) == 2)
     found = [p.relative_to(tmp_path / "maps") for p in (tmp_path / "maps").rglob("*.png")]
-    assert found == [Path("sub/odd.png.png")]
+    assert found == [Path(f"sub/odd.png-{rows_of(out)[1]['sha256'][:12]}.png")]
+
+
+def test_a_file_that_is_written_again_gets_a_heat_map_of_its_own(
+    running: Start, incoming: Path, stripes: NDArray[np.uint8], out: Path, tmp_path: Path
+) -> None:
+    running(incoming, heatmaps=tmp_path / "maps")
+    for count, picture in enumerate((stripes[0], 255 - stripes[0]), 1):
+        place(incoming / "latest.png", encoded(picture))
+        until(lambda count=count: len(rows_of(out)) == count)
+    assert len(list((tmp_path / "maps").iterdir())) == 2
 
 
 def test_heat_maps_within_the_folder_are_refused(
@@ -552,6 +717,15 @@ def test_the_default_ledger_is_named_by_bundle_and_folder_and_holds_no_password(
     assert not any("secret" in path.name for path in ledgers)
     same = default_ledger("a.residua", "http://camera/snap.jpg")
     assert same == ledgers[2]
+
+
+def test_a_link_to_a_bundle_keeps_its_ledger_when_it_leads_to_another_one(tmp_path: Path) -> None:
+    link = tmp_path / "current.residua"
+    link.symlink_to("monday.residua")
+    before = default_ledger(link, "in")
+    link.unlink()
+    link.symlink_to("tuesday.residua")
+    assert default_ledger(link, "in") == before
 
 
 def test_a_folder_may_be_given_by_a_relative_path_or_a_link(

@@ -7,7 +7,7 @@ import stat
 import threading
 
 from residua.errors import MissingExtra
-from residua.watching.walking import Names, is_hidden, leads_through_link
+from residua.watching.walking import Names, is_hidden
 
 # More are not held: then the whole folder is looked through instead.
 _MOST_HELD = 20_000
@@ -56,6 +56,7 @@ class Events:
         self.failed: str | None = None
         self.moved = False
         self._root, self._names, self._wake, self._poll = root, names, wake, poll
+        self._real_root = os.path.realpath(root)
         self._stop, self._lock = threading.Event(), threading.Lock()
         self._files: dict[str, None] = {}
         self._folders: dict[str, None] = {}
@@ -114,11 +115,13 @@ class Events:
             self._wake.set()
 
     def _take_in(self, path: str, *, is_new: bool) -> None:
-        below = os.path.relpath(path, self._root)
-        # Those that a walk does not come to: hidden ones, and those behind a link to a folder.
-        if is_hidden(below) or leads_through_link(self._root, below):
+        # A folder to which a link leads may be told of by the name of the link alone.
+        folder, name = os.path.split(path)
+        real = os.path.join(os.path.realpath(folder), name)  # noqa: PTH118
+        below = os.path.relpath(real, self._real_root)
+        if is_hidden(below):  # so is the root itself, . and what lies elsewhere, at ..
             return
-        wanted = self._names.is_picture(os.path.basename(below))  # noqa: PTH119
+        wanted = self._names.is_picture(name)
         is_folder = is_new and not wanted and _is_own_folder(path)
         with self._lock:
             if wanted and len(self._files) < _MOST_HELD:

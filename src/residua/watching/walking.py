@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from itertools import islice
-from pathlib import Path
 
 from residua.images.opening import picture_extensions
 from residua.watching.settling import UNKNOWN, Signature
@@ -36,12 +34,6 @@ class Names:
 def is_hidden(below: str) -> bool:
     """Say whether a part of a path, or all of it, is hidden."""
     return below.startswith(".") or f"{os.sep}." in below
-
-
-def leads_through_link(root: str, below: str) -> bool:
-    """Say whether a folder on the way to what lies below the root is a link to another one."""
-    folders = islice(Path(root, below).parents, below.count(os.sep))
-    return any(folder.is_symlink() for folder in folders)
 
 
 def walk(

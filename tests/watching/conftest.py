@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -54,6 +56,14 @@ def ids_of(out: Path) -> list[str]:
     return [row["id"] for row in rows_of(out)]
 
 
+def has_begun(ledger: Path) -> bool:
+    try:
+        with contextlib.closing(sqlite3.connect(f"file:{ledger}?mode=ro", uri=True)) as base:
+            return bool(base.execute("SELECT 1 FROM about WHERE name = 'begun'").fetchall())
+    except sqlite3.Error:  # it is not there yet
+        return False
+
+
 class Running:
     """A watcher in a thread."""
 
@@ -72,6 +82,12 @@ class Running:
             self.tally = watch(*given, say=self.said.append, stop=self._stop, **options)
         except Exception as error:
             self.error = error
+
+    def ready(self) -> Running:
+        """Wait until a first start listens and has looked through what is there."""
+        until(lambda: has_begun(self._given[1]["ledger"]))
+        time.sleep(0.1)
+        return self
 
     def failure(self) -> Exception:
         """Wait for the error that ends it, and take it out."""
@@ -98,7 +114,7 @@ def running(bundle: Path, tmp_path: Path) -> Iterator[Callable[..., Running]]:
         given = {
             "out": tmp_path / "scores.jsonl",
             "ledger": tmp_path / "ledger.sqlite",
-            "settle": 0.15,
+            "settle": 0.05,
             "patience": 1.0,
             "threads": 1,
             "engine": "onnxruntime",

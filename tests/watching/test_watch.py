@@ -49,7 +49,7 @@ def odd(stripes: NDArray[np.uint8]) -> bytes:
     return encoded(stripes[0])
 
 
-def quiet(out: Path, count: int, seconds: float = 0.4) -> None:
+def quiet(out: Path, count: int, seconds: float = 0.3) -> None:
     """Wait for so many rows, and see that no more come."""
     until(lambda: len(rows_of(out)) >= count)
     time.sleep(seconds)
@@ -82,8 +82,7 @@ def test_only_pictures_are_taken_and_neither_hidden_nor_temporary_ones(
     unwanted = ("notes.txt", ".hidden.png", "~a.png", "a.tmp.png", "a.png.part", ".dir/a.png")
     for name in unwanted:
         place(incoming / f"before-{name}" if name[0] not in ".~" else incoming / name, sound)
-    running(incoming, settle=0.0)
-    time.sleep(0.5)
+    running(incoming, settle=0.0).ready()
     for name in (*unwanted, ".thumbs/a.png", "deep/.thumbs/a.png"):
         place(incoming / name, sound)
     place(incoming / "GOOD.JPG", sound)
@@ -163,8 +162,7 @@ def test_a_broken_file_that_is_completed_is_scored(
 def test_a_file_that_vanishes_before_it_is_read_is_no_error(
     running: Start, incoming: Path, sound: bytes, out: Path
 ) -> None:
-    watcher = running(incoming, settle=0.5)
-    time.sleep(0.5)
+    watcher = running(incoming, settle=0.5).ready()
     place(incoming / "gone.png", sound)
     time.sleep(0.3)
     (incoming / "gone.png").unlink()
@@ -250,8 +248,7 @@ def test_500_pictures_at_once_are_500_rows(
     running: Start, incoming: Path, blobs: NDArray[np.uint8], out: Path
 ) -> None:
     contents = [encoded(one) for one in blobs]
-    watcher = running(incoming, settle=0.2)
-    time.sleep(0.3)
+    watcher = running(incoming, settle=0.2).ready()
     for number in range(500):
         (incoming / f"{number:03}.png").write_bytes(contents[number % len(contents)])
     quiet(out, 500)
@@ -276,8 +273,7 @@ def test_only_new_skips_what_is_there_at_the_very_first_start_alone(
     running: Start, incoming: Path, sound: bytes, out: Path
 ) -> None:
     place(incoming / "old.png", sound)
-    first = running(incoming, only_new=True)
-    time.sleep(0.5)
+    first = running(incoming, only_new=True).ready()
     place(incoming / "new.png", sound)
     until(lambda: ids_of(out) == ["new.png"])
     first.stop()
@@ -290,16 +286,14 @@ def test_only_new_skips_what_is_there_at_the_very_first_start_alone(
 def test_a_folder_moved_in_with_pictures_is_found(
     running: Start, incoming: Path, sound: bytes, out: Path, tmp_path: Path
 ) -> None:
-    running(incoming)
-    time.sleep(0.5)
+    running(incoming).ready()
     place(tmp_path / "elsewhere" / "deep" / "a.png", sound)
     (tmp_path / "elsewhere").rename(incoming / "batch-7")
     until(lambda: ids_of(out) == ["batch-7/deep/a.png"])
 
 
 def test_polling_finds_what_comes(running: Start, incoming: Path, sound: bytes, out: Path) -> None:
-    running(incoming, poll=True)
-    time.sleep(0.5)
+    running(incoming, poll=True).ready()
     place(incoming / "sub" / "a.png", sound)
     until(lambda: ids_of(out) == ["sub/a.png"])
 
@@ -313,7 +307,7 @@ def test_where_the_system_tells_of_no_changes_the_folder_is_looked_through(
     monkeypatch.setattr("watchfiles.watch", none_left)
     monkeypatch.setattr("residua.watching.rounds._EVERY_UNTOLD", 0.3)
     watcher = running(incoming)
-    time.sleep(0.8)
+    until(lambda: watcher.said)
     place(incoming / "a.png", sound)
     until(lambda: ids_of(out) == ["a.png"])
     assert [line for line in watcher.said if "watch limit reached" in line] == watcher.said[:1]
@@ -324,8 +318,7 @@ def test_changes_that_were_lost_are_found_by_looking_through_the_folder(
 ) -> None:
     monkeypatch.setattr("residua.watching.events._MOST_HELD", 1)
     monkeypatch.setattr("residua.watching.rounds._AGAIN", 0.3)
-    running(incoming)
-    time.sleep(0.5)
+    running(incoming).ready()
     for number in range(30):
         place(incoming / f"{number:02}.png", sound)
     quiet(out, 30)
@@ -354,8 +347,7 @@ def test_a_folder_that_another_takes_the_place_of_is_said(
     running: Start, incoming: Path, sound: bytes, out: Path, tmp_path: Path
 ) -> None:
     """As mounting does."""
-    watcher = running(incoming)
-    time.sleep(0.5)
+    watcher = running(incoming).ready()
     place(tmp_path / "share" / "a.png", sound)
     incoming.rename(tmp_path / "below")
     (tmp_path / "share").rename(incoming)
@@ -370,8 +362,7 @@ def test_a_folder_made_anew_is_listened_to_whatever_its_number(
 ) -> None:
     """A file system may give the new folder the inode of the old one."""
     monkeypatch.setattr("residua.watching.folder.folder_identity", lambda _: (1, 1))
-    watcher = running(incoming)
-    time.sleep(0.5)
+    watcher = running(incoming).ready()
     incoming.rmdir()
     incoming.mkdir()
     until(lambda: any("another one now" in line for line in watcher.said))
@@ -479,7 +470,7 @@ def test_a_broken_replacement_is_said_once_and_the_old_one_goes_on(
     until(lambda: len(rows_of(out)) == 1)
     (own / "model.onnx").write_bytes(b"half a model")
     until(lambda: watcher.said)
-    time.sleep(0.6)
+    time.sleep(0.3)
     place(incoming / "b.png", sound)
     until(lambda: len(rows_of(out)) == 2)
     (line,) = watcher.said
@@ -654,7 +645,7 @@ def test_a_full_disk_is_said_once_and_no_row_is_lost(
         patch.setattr("residua.watching.rows.write_all", full)
         for name in "bc":
             place(incoming / f"{name}.png", sound)
-            time.sleep(0.6)
+            time.sleep(0.4)
     until(lambda: ids_of(out) == ["a.png", "b.png", "c.png"])
     until(lambda: len(watcher.said) == 2)
     assert "No space left on device" in watcher.said[0]
@@ -675,7 +666,7 @@ def test_a_ledger_that_cannot_be_written_is_said_once_and_no_picture_is_lost(
         patch.setattr("residua.watching.ledger.Ledger.record", full)
         place(incoming / "a.png", sound)
         until(lambda: watcher.said)
-        time.sleep(0.6)
+        time.sleep(0.4)
     quiet(out, 1)
     assert len(watcher.said) == 2
     assert "database or disk is full" in watcher.said[0]
@@ -689,9 +680,8 @@ def test_a_missing_folder_is_refused_at_the_start(bundle: Path, tmp_path: Path) 
 def test_a_second_watcher_with_the_same_ledger_is_refused(
     running: Start, bundle: Path, incoming: Path, tmp_path: Path
 ) -> None:
-    running(incoming)
+    running(incoming).ready()
     until((tmp_path / "ledger.sqlite").exists)
-    time.sleep(0.2)
     with pytest.raises(LedgerInUse):
         watch(bundle, incoming, ledger=tmp_path / "ledger.sqlite", once=True)
 
@@ -739,8 +729,7 @@ def test_a_folder_may_be_given_by_a_relative_path_or_a_link(
 ) -> None:
     (tmp_path / "link").symlink_to(incoming)
     monkeypatch.chdir(tmp_path)
-    running("link/", ledger=tmp_path / "l", command=f"cp {{path}} {tmp_path / 'copied'}")
-    time.sleep(0.5)
+    running("link/", ledger=tmp_path / "l", command=f"cp {{path}} {tmp_path / 'copied'}").ready()
     place(incoming / "sub" / "a.png", sound)
     place(incoming / "odd.png", odd)
     until(lambda: sorted(ids_of(out)) == ["odd.png", "sub/a.png"])

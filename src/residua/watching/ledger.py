@@ -124,8 +124,6 @@ class Ledger:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             held = locked(path.with_name(f"{path.name}.lock"))
-            # What it holds of pictures and calls is this user's alone, and so are SQLite's files.
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         except OSError as error:
             raise LedgerUnusable(
                 f"the ledger {path} cannot be made: {error.strerror}; name another with --ledger"
@@ -147,13 +145,15 @@ class Ledger:
 
     def _connected(self) -> sqlite3.Connection:
         try:
+            # What it holds is this user's alone; SQLite's files beside it take its rights.
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
             return sqlite3.connect(
                 self.path, isolation_level=None, check_same_thread=False, timeout=10
             )
-        except sqlite3.Error as error:
+        except (OSError, sqlite3.Error) as error:
             raise self.unusable(error) from error
 
-    def unusable(self, error: sqlite3.Error) -> LedgerUnusable:
+    def unusable(self, error: Exception) -> LedgerUnusable:
         """Return what to raise where SQLite fails."""
         return LedgerUnusable(
             f"the ledger {self.path} cannot be used ({error}); move it away to begin anew, or "

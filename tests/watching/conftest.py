@@ -106,8 +106,13 @@ class Running:
 
 
 @pytest.fixture
-def running(bundle: Path, tmp_path: Path) -> Iterator[Callable[..., Running]]:
+def running(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., Running]]:
     """Start watchers with little to wait for; all are stopped at the end."""
+    monkeypatch.setattr("residua.watching.events._WAIT_MS", 20)
+    monkeypatch.setattr("residua.watching.loop._LONGEST_WAIT", 0.02)
+    monkeypatch.setattr("residua.watching.folder._CHECK_EVERY", 0.1)
     started: list[Running] = []
 
     def start(source: Path | str, **options: Any) -> Running:

@@ -125,7 +125,7 @@ def test_a_file_written_in_pieces_with_long_pauses_is_read_when_it_is_whole(
         for at in range(0, len(whole), len(whole) // 4 + 1):
             file.write(whole[at : at + len(whole) // 4 + 1])
             file.flush()
-            time.sleep(0.35)
+            time.sleep(0.2)
     quiet(out, 1)
     (row,) = rows_of(out)
     assert row["error"] is None
@@ -137,9 +137,9 @@ def test_what_never_decodes_is_an_error_row_after_patience(
 ) -> None:
     place(incoming / "broken.png", sound[:-30])
     begun = time.monotonic()
-    running(incoming, patience=0.7)
+    running(incoming, patience=0.4)
     quiet(out, 1)
-    assert time.monotonic() - begun > 0.7
+    assert time.monotonic() - begun > 0.4
     (row,) = rows_of(out)
     assert "cut short or corrupt" in row["error"]
     assert (row["score"], row["anomalous"]) == (None, None)
@@ -162,9 +162,9 @@ def test_a_broken_file_that_is_completed_is_scored(
 def test_a_file_that_vanishes_before_it_is_read_is_no_error(
     running: Start, incoming: Path, sound: bytes, out: Path
 ) -> None:
-    watcher = running(incoming, settle=0.5).ready()
+    watcher = running(incoming, settle=0.3).ready()
     place(incoming / "gone.png", sound)
-    time.sleep(0.3)
+    time.sleep(0.15)
     (incoming / "gone.png").unlink()
     place(incoming / "stays.png", sound)
     quiet(out, 1)
@@ -198,7 +198,7 @@ def test_a_file_that_may_not_be_opened_is_an_error_row_after_patience(
 
     with monkeypatch.context() as patch:
         patch.setattr("residua.watching.folder.os.open", refused)
-        running(incoming, patience=0.4)
+        running(incoming, patience=0.2)
         quiet(out, 1)
     (row,) = rows_of(out)
     assert "permission denied" in row["error"]
@@ -332,7 +332,7 @@ def test_a_folder_that_is_away_is_said_once_and_taken_up_again(
     until(lambda: len(rows_of(out)) == 1)
     incoming.rename(tmp_path / "away")
     until(lambda: watcher.said)
-    time.sleep(0.6)
+    time.sleep(0.3)
     place(tmp_path / "away" / "b.png", sound)
     (tmp_path / "away").rename(incoming)
     until(lambda: ids_of(out) == ["a.png", "b.png"])

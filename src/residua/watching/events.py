@@ -12,6 +12,7 @@ from residua.watching.walking import Names, is_hidden
 # More are not held: then the whole folder is looked through instead.
 _MOST_HELD = 20_000
 _POLL_MS = 1_000
+_WAIT_MS = 200
 
 
 def require_watchfiles() -> None:
@@ -93,7 +94,7 @@ class Events:
                 debounce=400,
                 step=50,
                 stop_event=self._stop,
-                rust_timeout=200,
+                rust_timeout=_WAIT_MS,
                 yield_on_timeout=True,
                 raise_interrupt=False,
                 force_polling=self._poll,

@@ -50,6 +50,7 @@ GRAPH = "model.onnx"
 CALIBRATION = "calibration.npz"
 CHECKSUMS = "SHA256SUMS"
 _FILES = (MANIFEST, WEIGHTS, GRAPH, CALIBRATION)
+_REVISION_DIGITS = 12
 _MAX_MANIFEST = 16_000_000
 
 
@@ -319,6 +320,17 @@ def _complete(folder: Path, manifest: Manifest, calibration_scores: NDArray[np.f
     sums = [f"{_sha256(folder / name)}  {name}\n" for name in _FILES]
     (folder / CHECKSUMS).write_text("".join(sums), encoding="ascii")
     _flush_to_disk(folder)
+
+
+def revision_of(path: Path) -> str:
+    """Return what tells a bundle from others of its name: 12 digits of its checksums' SHA-256.
+
+    Raises
+    ------
+    OSError
+        There is none.
+    """
+    return hashlib.sha256((path / CHECKSUMS).read_bytes()).hexdigest()[:_REVISION_DIGITS]
 
 
 def open_bundle(path: str | os.PathLike[str]) -> Bundle:

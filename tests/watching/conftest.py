@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,8 +19,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from residua.watching.ledger import Ledger
+from residua.watching.loop import Tally
 from residua.watching.notices import Notices
-from residua.watching.watch import Tally, watch
+from residua.watching.watch import watch
 
 
 def until(holds: Callable[[], Any], seconds: float = 20.0) -> None:
@@ -53,6 +56,14 @@ def ids_of(out: Path) -> list[str]:
     return [row["id"] for row in rows_of(out)]
 
 
+def has_begun(ledger: Path) -> bool:
+    try:
+        with contextlib.closing(sqlite3.connect(f"file:{ledger}?mode=ro", uri=True)) as base:
+            return bool(base.execute("SELECT 1 FROM about WHERE name = 'begun'").fetchall())
+    except sqlite3.Error:  # it is not there yet
+        return False
+
+
 class Running:
     """A watcher in a thread."""
 
@@ -72,6 +83,12 @@ class Running:
         except Exception as error:
             self.error = error
 
+    def ready(self) -> Running:
+        """Wait until a first start listens and has looked through what is there."""
+        until(lambda: has_begun(self._given[1]["ledger"]))
+        time.sleep(0.1)
+        return self
+
     def failure(self) -> Exception:
         """Wait for the error that ends it, and take it out."""
         until(lambda: self.error is not None)
@@ -89,15 +106,20 @@ class Running:
 
 
 @pytest.fixture
-def running(bundle: Path, tmp_path: Path) -> Iterator[Callable[..., Running]]:
+def running(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., Running]]:
     """Start watchers with little to wait for; all are stopped at the end."""
+    monkeypatch.setattr("residua.watching.events._WAIT_MS", 20)
+    monkeypatch.setattr("residua.watching.loop._LONGEST_WAIT", 0.02)
+    monkeypatch.setattr("residua.watching.folder._CHECK_EVERY", 0.1)
     started: list[Running] = []
 
     def start(source: Path | str, **options: Any) -> Running:
         given = {
             "out": tmp_path / "scores.jsonl",
             "ledger": tmp_path / "ledger.sqlite",
-            "settle": 0.15,
+            "settle": 0.05,
             "patience": 1.0,
             "threads": 1,
             "engine": "onnxruntime",

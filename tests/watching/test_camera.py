@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import itertools
+import socket
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +19,7 @@ from residua.watching import camera
 from residua.watching.camera import CameraSource
 from residua.watching.ledger import Ledger
 from residua.watching.notices import Notices
+from residua.watching.source import Candidate
 
 Start = Callable[..., Running]
 
@@ -178,3 +182,78 @@ def test_once_with_the_camera_away_is_an_error(running: Start, server: Server) -
 def test_only_http_and_https_are_asked(url: str, ledger: Ledger, notices: Notices) -> None:
     with pytest.raises(ConfigurationError, match="wanted an address such as"):
         CameraSource(url, ledger, notices, every=1.0, timeout=1.0)
+
+
+def asked_once(source: CameraSource, now: float) -> list[Candidate]:
+    """Let the camera be asked, and return what came of it."""
+    assert source.take(now, 1) == []
+    source.wake.wait(5)
+    source.wake.clear()
+    return source.take(now, 1)
+
+
+def test_a_camera_that_asks_for_a_password_may_fail_as_often_as_it_likes(
+    server: Server, ledger: Ledger, notices: Notices, pictures: list[bytes]
+) -> None:
+    works = False
+
+    def guarded(request: Request) -> tuple[int, dict[str, str], bytes]:
+        if "Authorization" not in request.headers:
+            return 401, {"WWW-Authenticate": 'Digest realm="camera", nonce="n", qop="auth"'}, b""
+        return (200, {}, pictures[0]) if works else (503, {}, b"")
+
+    server.answer = guarded
+    source = CameraSource(
+        server.url, ledger, notices, every=1.0, timeout=5.0, login=("eve", "p@ss")
+    )
+    now = 0.0
+    for _ in range(9):
+        assert asked_once(source, now) == []
+        now = source.next_take(now)
+    works = True
+    assert len(asked_once(source, now)) == 1
+
+
+def test_an_answer_that_trickles_is_cut_off_and_another_one_asked_for(
+    running: Start, server: Server
+) -> None:
+    cut = threading.Event()
+    connections: list[socket.socket] = []
+
+    def trickle(line: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            line.sendall(b"HTTP/1.1 200 OK\r\nX-Long: ")
+            while True:
+                line.sendall(b"x")
+                time.sleep(0.02)
+        cut.set()
+
+    def serve(listener: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connections.append(listener.accept()[0])
+                threading.Thread(target=trickle, args=connections[-1:], daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=serve, args=(listener,), daemon=True).start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        watcher = running(url, every=0.05, timeout=0.2)
+        assert cut.wait(10)
+        until(lambda: len(connections) > 1)
+        assert "does not come to an end" in watcher.said[0]
+        watcher.stop()
+    for line in connections:
+        line.close()
+
+
+def test_what_follows_the_host_is_neither_stored_nor_said(
+    running: Start, server: Server, pictures: list[bytes], out: Path
+) -> None:
+    shows(server, pictures[0])
+    watcher = running(f"{server.url}/snap?user=eve&password=hunter2", every=0.05)
+    until(lambda: len(rows_of(out)) == 1)
+    watcher.stop()
+    assert b"hunter2" not in (out.parent / "ledger.sqlite").read_bytes()
+    error = running(f"{server.url}/snap?user=eve&password=hunter3").failure()
+    assert "wanted one of http://127.0.0.1" in str(error)
+    assert "hunter3" not in str(error)

@@ -127,3 +127,47 @@ def test_what_failed_is_due_later_and_holds_up_nothing(ledger: Ledger) -> None:
     assert 490 < pause <= 500
     outbox.begin()
     assert outbox.next() == first._replace(attempts=1)
+
+
+def test_of_a_file_that_is_written_again_and_again_its_last_looks_are_known(
+    ledger: Ledger,
+) -> None:
+    ledger.record([entry()])
+    ledger.record([entry()._replace(sha256=HASH[::-1], signature=LATER)])
+    assert ledger.knows_signature(b"a.png", LATER)
+    assert not ledger.knows_signature(b"a.png", Signature(3, 1, 1))
+    assert ledger.knows(b"a.png", HASH)
+    with ledger.reading() as base:
+        assert base.execute("SELECT COUNT(*) FROM files").fetchone() == (1,)
+
+
+def test_a_file_that_could_not_be_read_is_not_known_by_its_looks(ledger: Ledger) -> None:
+    unread = entry()._replace(sha256=b"", outcome=Outcome.ERROR, score=None)
+    ledger.record([unread])
+    assert ledger.knows(b"a.png", b"")
+    assert not ledger.knows_signature(b"a.png", Signature(3, 1, 1))
+    ledger.record([entry()])
+    assert not ledger.knows(b"a.png", b"")  # should it fail again, that is a row again
+    assert ledger.knows_signature(b"a.png", Signature(3, 1, 1))
+
+
+def test_a_database_of_another_program_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "other.sqlite"
+    base = sqlite3.connect(path)
+    base.execute("CREATE TABLE theirs (name TEXT)")
+    base.commit()
+    base.close()
+    before = path.read_bytes()
+    with pytest.raises(LedgerUnusable, match="no ledger of residua watch"):
+        Ledger(path, "folder")
+    assert path.read_bytes() == before
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no such rights")
+def test_a_ledger_is_its_users_alone(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "l.sqlite", "folder")
+    ledger.record([entry()])
+    modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+    ledger.close()
+    assert set(modes.values()) == {0o600}
+    assert "l.sqlite-wal" in modes

@@ -15,7 +15,7 @@ from residua.errors import ConfigurationError
 from residua.watching import notifying
 from residua.watching.ledger import Call, Entry, Ledger, Outcome
 from residua.watching.notices import Notices
-from residua.watching.notifying import Channel, NotDelivered, Webhook, drop_unwanted
+from residua.watching.notifying import Channel, NotDelivered, Sender, Webhook, drop_unwanted
 from residua.watching.outbox import Delivery, Outbox
 
 BODY = json.dumps({"id": "ä.png", "score": 1.5}, ensure_ascii=False)
@@ -164,7 +164,7 @@ def test_closing_does_not_wait_for_a_pause(
     server.answer = lambda _: (503, {"Retry-After": "60"}, b"")
     put(ledger, "a")
     one = Channel(Webhook(server.url), Outbox(ledger, "webhook"), notices, 3600.0)
-    until(lambda: Outbox(ledger, "webhook").waiting(tried=True) == 1)
+    until(lambda: Outbox(ledger, "webhook").has_failed)
     begun = time.monotonic()
     one.close()
     assert time.monotonic() - begun < 2
@@ -178,3 +178,73 @@ def test_what_waits_for_a_channel_that_is_no_longer_given_is_said(
     drop_unwanted(Outbox(ledger, "command"), "command", notices)
     assert said[0].startswith("2 notifications waited for a command")
     assert Outbox(ledger, "command").waiting() == 0
+
+
+class Stumbling(Sender):
+    """Fails at first in a way that no sender should."""
+
+    channel, name = "webhook", "the sender"
+
+    def __init__(self) -> None:
+        self.tries = 0
+
+    def send(self, delivery: Delivery, stop: threading.Event) -> None:
+        self.tries += 1
+        if self.tries < 3:
+            raise RuntimeError("can't start new thread")
+
+
+def test_no_failure_ends_the_deliveries(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody_listens(_: str) -> None:
+        raise BrokenPipeError(32, "Broken pipe")
+
+    monkeypatch.setattr(notifying, "_FIRST_PAUSE", 0.05)
+    put(ledger, "a")
+    sender, outbox = Stumbling(), Outbox(ledger, "webhook")
+    one = Channel(sender, outbox, Notices(nobody_listens), 3600.0)
+    until(lambda: outbox.waiting() == 0)
+    one.close()
+    assert sender.tries == 3
+
+
+def test_a_ledger_that_fails_for_a_while_ends_no_deliveries(
+    server: Server,
+    ledger: Ledger,
+    channel: Callable[..., Channel],
+    said: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def failing(_: Outbox) -> None:
+        raise MemoryError("no room")
+
+    monkeypatch.setattr(notifying, "_LEDGER_PAUSE", 0.05)
+    put(ledger, "a")
+    with monkeypatch.context() as patch:
+        patch.setattr(Outbox, "next", failing)
+        channel(server.url)
+        until(lambda: said)
+    until(lambda: len(said) == 2)
+    assert "held up (no room)" in said[0]
+    assert "go out again" in said[1]
+
+
+def test_many_deliveries_look_for_late_ones_once(
+    server: Server,
+    ledger: Ledger,
+    channel: Callable[..., Channel],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looks = []
+    monkeypatch.setattr(Outbox, "give_up", lambda *_: looks.append(1) or 0)
+    put(ledger, *(str(number) for number in range(30)))
+    channel(server.url)
+    until(lambda: Outbox(ledger, "webhook").waiting() == 0)
+    assert len(server.requests) == 30
+    assert len(looks) == 1
+
+
+def test_a_pause_is_never_more_than_five_minutes(channel: Callable[..., Channel]) -> None:
+    one = channel("http://host")
+    pauses = [one._pause(30) for _ in range(200)]
+    assert min(pauses) >= 150.0
+    assert max(pauses) <= 300.0

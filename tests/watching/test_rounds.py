@@ -8,7 +8,7 @@ import pytest
 
 from residua.watching.rounds import Found, Rounds
 from residua.watching.settling import Signature
-from residua.watching.walking import Names, walk
+from residua.watching.walking import Names, is_hidden, walk
 
 ANY = Signature(1, 1, 1)
 
@@ -76,28 +76,26 @@ def test_once_is_one_walk() -> None:
     assert rounds.next_walk == math.inf
 
 
-def test_a_walk_follows_links_once_and_ends_in_a_loop(tmp_path: Path) -> None:
+def test_a_walk_follows_links_to_files_and_none_to_folders(tmp_path: Path) -> None:
     root, outside = tmp_path / "in", tmp_path / "outside"
-    for folder in (root / "sub", outside):
+    for folder in (root / "2026-11-22", outside):
         folder.mkdir(parents=True)
         (folder / "a.png").touch()
-    (root / "sub" / "loop").symlink_to(root)
-    (root / "link").symlink_to(outside)
-    (root / "again").symlink_to(outside)
+    (root / "loop").symlink_to(root)
+    (root / "today").symlink_to(root / "2026-11-22")
+    (root / "folder.png").symlink_to(outside)
+    (root / "file.png").symlink_to(outside / "a.png")
     found = [one[0] for one in walk(str(root), "", Names(), pytest.fail) if one is not None]
-    assert len(found) == 2
-    assert "sub/a.png" in found
+    assert sorted(found) == ["2026-11-22/a.png", "file.png"]
 
 
 @pytest.mark.parametrize(
-    ("below", "wanted"),
+    ("name", "wanted"),
     [
         ("a.png", True),
         ("A.TIF", True),
-        ("deep/er/a.jpeg", True),
         (".a.png", False),
         ("~a.png", False),
-        (".hidden/a.png", False),
         ("a.png.part", False),
         ("a.part.png", False),
         ("a.txt", False),
@@ -105,5 +103,21 @@ def test_a_walk_follows_links_once_and_ends_in_a_loop(tmp_path: Path) -> None:
         ("", False),
     ],
 )
-def test_names_of_pictures_are_told_from_others(below: str, wanted: bool) -> None:
-    assert Names().is_wanted(below) == wanted
+def test_names_of_pictures_are_told_from_others(name: str, wanted: bool) -> None:
+    assert Names().is_picture(name) == wanted
+
+
+@pytest.mark.parametrize(
+    ("below", "hidden"),
+    [
+        ("deep/er/a.jpeg", False),
+        (".a.png", True),
+        (".thumbs/a.png", True),
+        ("deep/.thumbs", True),
+        ("deep/.er/a.png", True),
+        (".", True),
+        ("../a.png", True),
+    ],
+)
+def test_a_path_is_hidden_where_a_part_of_it_is(below: str, hidden: bool) -> None:
+    assert is_hidden(below) == hidden

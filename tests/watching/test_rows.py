@@ -230,3 +230,16 @@ def test_a_stream_that_fails_leaves_the_rows_in_the_ledger(ledger: Ledger) -> No
     with pytest.raises(OutputError, match="No space left"):
         RowStream(ledger, ".jsonl", full).write()
     assert len(ledger.rows(9)) == 1
+
+
+def test_a_file_that_cannot_be_opened_in_full_is_let_go(
+    ledger: Ledger, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(_: Path) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("residua.watching.rows._make_lasting", failing)
+        with pytest.raises(OutputError, match="Input/output error"):
+            RowFile(ledger, out)
+    RowFile(ledger, out).close()  # its lock is free

@@ -133,3 +133,24 @@ def test_no_file_is_ever_read_before_it_stood_still(
         assert ready == (now - since >= settle)
         if ready:
             settling.postpone(KEY, now)
+
+
+def test_an_old_file_needs_less_patience_and_stands_still_as_long() -> None:
+    settling = noticed(settle=1.0, patience=30.0)
+    settling.looked(KEY, A, 0.0, age=25.0)
+    assert settling.due(0.9) is None
+    assert settling.due(1.0) == KEY
+    assert settling.looked(KEY, A, 1.0, age=26.0)
+    assert not settling.failed(KEY, 1.0)
+    for now in (2.0, 4.0, 5.0):
+        assert settling.due(now) == KEY
+        settling.looked(KEY, A, now)
+        assert settling.failed(KEY, now) == (now == 5.0)
+
+
+def test_a_file_older_than_patience_is_tried_once() -> None:
+    settling = noticed(settle=1.0, patience=30.0)
+    settling.looked(KEY, A, 0.0, age=86_400.0)
+    settling.due(1.0)
+    settling.looked(KEY, A, 1.0)
+    assert settling.failed(KEY, 1.0)

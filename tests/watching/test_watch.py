@@ -7,6 +7,7 @@ import sqlite3
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,13 @@ from numpy.typing import NDArray
 from tests.watching.conftest import Running, Server, encoded, ids_of, place, rows_of, until
 
 from residua.bundle import open_bundle, write_recalibrated
-from residua.errors import ConfigurationError, LedgerInUse, LedgerUnusable, UnreadableFile
+from residua.errors import (
+    ConfigurationError,
+    EngineFailed,
+    LedgerInUse,
+    LedgerUnusable,
+    UnreadableFile,
+)
 from residua.runtime import BundleScorer
 from residua.watching.watch import default_ledger, watch
 
@@ -42,7 +49,7 @@ def odd(stripes: NDArray[np.uint8]) -> bytes:
     return encoded(stripes[0])
 
 
-def quiet(out: Path, count: int, seconds: float = 0.4) -> None:
+def quiet(out: Path, count: int, seconds: float = 0.3) -> None:
     """Wait for so many rows, and see that no more come."""
     until(lambda: len(rows_of(out)) >= count)
     time.sleep(seconds)
@@ -75,9 +82,8 @@ def test_only_pictures_are_taken_and_neither_hidden_nor_temporary_ones(
     unwanted = ("notes.txt", ".hidden.png", "~a.png", "a.tmp.png", "a.png.part", ".dir/a.png")
     for name in unwanted:
         place(incoming / f"before-{name}" if name[0] not in ".~" else incoming / name, sound)
-    running(incoming, settle=0.0)
-    time.sleep(0.5)
-    for name in unwanted:
+    running(incoming, settle=0.0).ready()
+    for name in (*unwanted, ".thumbs/a.png", "deep/.thumbs/a.png"):
         place(incoming / name, sound)
     place(incoming / "GOOD.JPG", sound)
     quiet(out, 1)
@@ -119,7 +125,7 @@ def test_a_file_written_in_pieces_with_long_pauses_is_read_when_it_is_whole(
         for at in range(0, len(whole), len(whole) // 4 + 1):
             file.write(whole[at : at + len(whole) // 4 + 1])
             file.flush()
-            time.sleep(0.35)
+            time.sleep(0.2)
     quiet(out, 1)
     (row,) = rows_of(out)
     assert row["error"] is None
@@ -131,9 +137,9 @@ def test_what_never_decodes_is_an_error_row_after_patience(
 ) -> None:
     place(incoming / "broken.png", sound[:-30])
     begun = time.monotonic()
-    running(incoming, patience=0.7)
+    running(incoming, patience=0.4)
     quiet(out, 1)
-    assert time.monotonic() - begun > 0.7
+    assert time.monotonic() - begun > 0.4
     (row,) = rows_of(out)
     assert "cut short or corrupt" in row["error"]
     assert (row["score"], row["anomalous"]) == (None, None)
@@ -156,10 +162,9 @@ def test_a_broken_file_that_is_completed_is_scored(
 def test_a_file_that_vanishes_before_it_is_read_is_no_error(
     running: Start, incoming: Path, sound: bytes, out: Path
 ) -> None:
-    watcher = running(incoming, settle=0.5)
-    time.sleep(0.5)
+    watcher = running(incoming, settle=0.3).ready()
     place(incoming / "gone.png", sound)
-    time.sleep(0.3)
+    time.sleep(0.15)
     (incoming / "gone.png").unlink()
     place(incoming / "stays.png", sound)
     quiet(out, 1)
@@ -193,12 +198,36 @@ def test_a_file_that_may_not_be_opened_is_an_error_row_after_patience(
 
     with monkeypatch.context() as patch:
         patch.setattr("residua.watching.folder.os.open", refused)
-        running(incoming, patience=0.4)
+        running(incoming, patience=0.2)
         quiet(out, 1)
     (row,) = rows_of(out)
     assert "permission denied" in row["error"]
     assert row["sha256"] is None
     (incoming / "a.png").touch()
+    until(lambda: len(rows_of(out)) == 2)
+    assert rows_of(out)[1]["error"] is None
+
+
+def test_a_file_that_a_disk_could_not_give_is_read_when_it_can_be(
+    running: Start, incoming: Path, sound: bytes, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = place(incoming / "a.png", sound)
+    looks, fails = file.stat(), True
+    real = os.fdopen
+
+    def failing(*given: Any, **more: Any) -> Any:
+        opened = real(*given, **more)
+        if fails and os.path.samestat(os.fstat(opened.fileno()), looks):
+            opened.close()
+            raise OSError(5, "Input/output error")
+        return opened
+
+    monkeypatch.setattr("residua.watching.folder.os.fdopen", failing)
+    monkeypatch.setattr("residua.watching.rounds._EVERY", 0.2)
+    running(incoming, patience=0.0)
+    quiet(out, 1)  # one row, though it is tried again and again
+    assert "Input/output error" in rows_of(out)[0]["error"]
+    fails = False
     until(lambda: len(rows_of(out)) == 2)
     assert rows_of(out)[1]["error"] is None
 
@@ -219,8 +248,7 @@ def test_500_pictures_at_once_are_500_rows(
     running: Start, incoming: Path, blobs: NDArray[np.uint8], out: Path
 ) -> None:
     contents = [encoded(one) for one in blobs]
-    watcher = running(incoming, settle=0.2)
-    time.sleep(0.3)
+    watcher = running(incoming, settle=0.2).ready()
     for number in range(500):
         (incoming / f"{number:03}.png").write_bytes(contents[number % len(contents)])
     quiet(out, 500)
@@ -245,8 +273,7 @@ def test_only_new_skips_what_is_there_at_the_very_first_start_alone(
     running: Start, incoming: Path, sound: bytes, out: Path
 ) -> None:
     place(incoming / "old.png", sound)
-    first = running(incoming, only_new=True)
-    time.sleep(0.5)
+    first = running(incoming, only_new=True).ready()
     place(incoming / "new.png", sound)
     until(lambda: ids_of(out) == ["new.png"])
     first.stop()
@@ -259,16 +286,14 @@ def test_only_new_skips_what_is_there_at_the_very_first_start_alone(
 def test_a_folder_moved_in_with_pictures_is_found(
     running: Start, incoming: Path, sound: bytes, out: Path, tmp_path: Path
 ) -> None:
-    running(incoming)
-    time.sleep(0.5)
+    running(incoming).ready()
     place(tmp_path / "elsewhere" / "deep" / "a.png", sound)
     (tmp_path / "elsewhere").rename(incoming / "batch-7")
     until(lambda: ids_of(out) == ["batch-7/deep/a.png"])
 
 
 def test_polling_finds_what_comes(running: Start, incoming: Path, sound: bytes, out: Path) -> None:
-    running(incoming, poll=True)
-    time.sleep(0.5)
+    running(incoming, poll=True).ready()
     place(incoming / "sub" / "a.png", sound)
     until(lambda: ids_of(out) == ["sub/a.png"])
 
@@ -282,7 +307,7 @@ def test_where_the_system_tells_of_no_changes_the_folder_is_looked_through(
     monkeypatch.setattr("watchfiles.watch", none_left)
     monkeypatch.setattr("residua.watching.rounds._EVERY_UNTOLD", 0.3)
     watcher = running(incoming)
-    time.sleep(0.8)
+    until(lambda: watcher.said)
     place(incoming / "a.png", sound)
     until(lambda: ids_of(out) == ["a.png"])
     assert [line for line in watcher.said if "watch limit reached" in line] == watcher.said[:1]
@@ -293,8 +318,7 @@ def test_changes_that_were_lost_are_found_by_looking_through_the_folder(
 ) -> None:
     monkeypatch.setattr("residua.watching.events._MOST_HELD", 1)
     monkeypatch.setattr("residua.watching.rounds._AGAIN", 0.3)
-    running(incoming)
-    time.sleep(0.5)
+    running(incoming).ready()
     for number in range(30):
         place(incoming / f"{number:02}.png", sound)
     quiet(out, 30)
@@ -308,7 +332,7 @@ def test_a_folder_that_is_away_is_said_once_and_taken_up_again(
     until(lambda: len(rows_of(out)) == 1)
     incoming.rename(tmp_path / "away")
     until(lambda: watcher.said)
-    time.sleep(0.6)
+    time.sleep(0.3)
     place(tmp_path / "away" / "b.png", sound)
     (tmp_path / "away").rename(incoming)
     until(lambda: ids_of(out) == ["a.png", "b.png"])
@@ -323,8 +347,7 @@ def test_a_folder_that_another_takes_the_place_of_is_said(
     running: Start, incoming: Path, sound: bytes, out: Path, tmp_path: Path
 ) -> None:
     """As mounting does."""
-    watcher = running(incoming)
-    time.sleep(0.5)
+    watcher = running(incoming).ready()
     place(tmp_path / "share" / "a.png", sound)
     incoming.rename(tmp_path / "below")
     (tmp_path / "share").rename(incoming)
@@ -332,6 +355,73 @@ def test_a_folder_that_another_takes_the_place_of_is_said(
     place(incoming / "b.png", sound)
     until(lambda: ids_of(out) == ["a.png", "b.png"])
     assert any("another one now" in line or "there again" in line for line in watcher.said)
+
+
+def test_a_folder_made_anew_is_listened_to_whatever_its_number(
+    running: Start, incoming: Path, sound: bytes, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file system may give the new folder the inode of the old one."""
+    monkeypatch.setattr("residua.watching.folder.folder_identity", lambda _: (1, 1))
+    watcher = running(incoming).ready()
+    incoming.rmdir()
+    incoming.mkdir()
+    until(lambda: any("another one now" in line for line in watcher.said))
+    place(incoming / "a.png", sound)
+    until(lambda: ids_of(out) == ["a.png"])
+
+
+def test_a_link_to_a_folder_doubles_no_picture(
+    running: Start, incoming: Path, sound: bytes, out: Path
+) -> None:
+    place(incoming / "2026-11-22" / "a.png", sound)
+    (incoming / "today").symlink_to("2026-11-22")
+    running(incoming)
+    until(lambda: ids_of(out) == ["2026-11-22/a.png"])
+    place(incoming / "today" / "b.png", sound)
+    (incoming / "now").symlink_to("2026-11-22")
+    quiet(out, 2)
+    assert ids_of(out)[1] == "2026-11-22/b.png"
+    place(incoming / "2026-11-22" / "c.png", sound)
+    quiet(out, 3)
+
+
+def test_a_listener_that_failed_is_tried_again(
+    running: Start, incoming: Path, sound: bytes, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none_left(*_: object, **__: object) -> None:
+        raise OSError("OS file watch limit reached")
+
+    monkeypatch.setattr("residua.watching.folder._LISTEN_EVERY", 0.2)
+    with monkeypatch.context() as patch:
+        patch.setattr("watchfiles.watch", none_left)
+        watcher = running(incoming)
+        until(lambda: watcher.said)
+    until(lambda: len(watcher.said) == 2)
+    assert "tells of changes again" in watcher.said[1]
+    place(incoming / "a.png", sound)
+    until(lambda: ids_of(out) == ["a.png"])
+
+
+def test_a_folder_that_is_listed_again_is_said(
+    running: Start, incoming: Path, sound: bytes, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.scandir
+
+    def refused(path: object) -> object:
+        if str(path).rstrip("/").endswith("shut"):
+            raise PermissionError(13, "Permission denied")
+        return real(path)  # type: ignore[call-overload]
+
+    monkeypatch.setattr("residua.watching.rounds._EVERY", 0.1)
+    place(incoming / "shut" / "a.png", sound)
+    with monkeypatch.context() as patch:
+        patch.setattr("residua.watching.walking.os.scandir", refused)
+        watcher = running(incoming)
+        until(lambda: watcher.said)
+    until(lambda: ids_of(out) == ["shut/a.png"])
+    until(lambda: len(watcher.said) == 2)
+    assert "may not be listed" in watcher.said[0]
+    assert "is listed again" in watcher.said[1]
 
 
 def lowered(bundle: Path, at: Path) -> Path:
@@ -380,7 +470,7 @@ def test_a_broken_replacement_is_said_once_and_the_old_one_goes_on(
     until(lambda: len(rows_of(out)) == 1)
     (own / "model.onnx").write_bytes(b"half a model")
     until(lambda: watcher.said)
-    time.sleep(0.6)
+    time.sleep(0.3)
     place(incoming / "b.png", sound)
     until(lambda: len(rows_of(out)) == 2)
     (line,) = watcher.said
@@ -456,6 +546,62 @@ def test_once_leaves_what_never_stands_still_for_the_next_run(
     assert "left for next time" in watcher.said[0]
 
 
+def test_once_does_not_wait_for_a_file_that_is_old(
+    running: Start, incoming: Path, sound: bytes, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place(incoming / "broken.png", sound[:-30])
+    later = time.time() + 86_400
+    monkeypatch.setattr("residua.watching.folder.time.time", lambda: later)
+    watcher = running(incoming, once=True, patience=3_600.0)
+    until(lambda: watcher.tally is not None)
+    assert watcher.stop().failed == 1
+
+
+def test_once_with_a_ledger_that_cannot_be_written_is_an_error(
+    running: Start, incoming: Path, sound: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr("residua.watching.loop._RETRY", 0.05)
+    monkeypatch.setattr("residua.watching.ledger.Ledger.record", full)
+    place(incoming / "a.png", sound)
+    error = running(incoming, once=True).failure()
+    assert isinstance(error, LedgerUnusable)
+    assert "disk is full" in str(error)
+
+
+def test_once_with_a_model_that_cannot_compute_is_an_error(
+    running: Start, incoming: Path, sound: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: object) -> None:
+        raise EngineFailed("too little memory")
+
+    monkeypatch.setattr("residua.watching.loop._RETRY", 0.05)
+    monkeypatch.setattr("residua.watching.model.LiveModel.score", failing)
+    place(incoming / "a.png", sound)
+    assert isinstance(running(incoming, once=True).failure(), EngineFailed)
+
+
+def test_once_that_is_told_to_stop_waits_for_no_delivery(
+    running: Start, incoming: Path, odd: bytes, out: Path
+) -> None:
+    place(incoming / "odd.png", odd)
+    watcher = running(incoming, once=True, command="sleep 60")
+    until(lambda: rows_of(out))
+    assert watcher.stop().waiting == 1
+
+
+def test_what_waits_when_it_is_stopped_is_counted(
+    running: Start, incoming: Path, odd: bytes, server: Server, out: Path
+) -> None:
+    server.answer = lambda _: (500, {}, b"")
+    place(incoming / "odd.png", odd)
+    watcher = running(incoming, webhook=server.url)
+    until(lambda: server.requests)
+    assert watcher.stop().waiting == 1
+
+
 def test_heat_maps_are_of_flagged_pictures_alone(
     running: Start, incoming: Path, sound: bytes, odd: bytes, out: Path, tmp_path: Path
 ) -> None:
@@ -464,7 +610,17 @@ def test_heat_maps_are_of_flagged_pictures_alone(
     running(incoming, heatmaps=tmp_path / "maps")
     until(lambda: len(rows_of(out)) == 2)
     found = [p.relative_to(tmp_path / "maps") for p in (tmp_path / "maps").rglob("*.png")]
-    assert found == [Path("sub/odd.png.png")]
+    assert found == [Path(f"sub/odd.png-{rows_of(out)[1]['sha256'][:12]}.png")]
+
+
+def test_a_file_that_is_written_again_gets_a_heat_map_of_its_own(
+    running: Start, incoming: Path, stripes: NDArray[np.uint8], out: Path, tmp_path: Path
+) -> None:
+    running(incoming, heatmaps=tmp_path / "maps")
+    for count, picture in enumerate((stripes[0], 255 - stripes[0]), 1):
+        place(incoming / "latest.png", encoded(picture))
+        until(lambda count=count: len(rows_of(out)) == count)
+    assert len(list((tmp_path / "maps").iterdir())) == 2
 
 
 def test_heat_maps_within_the_folder_are_refused(
@@ -477,7 +633,7 @@ def test_heat_maps_within_the_folder_are_refused(
 def test_a_full_disk_is_said_once_and_no_row_is_lost(
     running: Start, incoming: Path, sound: bytes, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("residua.watching.watch._RETRY", 0.2)
+    monkeypatch.setattr("residua.watching.loop._RETRY", 0.2)
     watcher = running(incoming)
     place(incoming / "a.png", sound)
     until(lambda: len(rows_of(out)) == 1)
@@ -486,10 +642,10 @@ def test_a_full_disk_is_said_once_and_no_row_is_lost(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("residua.watching.rows._write_all", full)
+        patch.setattr("residua.watching.rows.write_all", full)
         for name in "bc":
             place(incoming / f"{name}.png", sound)
-            time.sleep(0.6)
+            time.sleep(0.4)
     until(lambda: ids_of(out) == ["a.png", "b.png", "c.png"])
     until(lambda: len(watcher.said) == 2)
     assert "No space left on device" in watcher.said[0]
@@ -499,7 +655,7 @@ def test_a_full_disk_is_said_once_and_no_row_is_lost(
 def test_a_ledger_that_cannot_be_written_is_said_once_and_no_picture_is_lost(
     running: Start, incoming: Path, sound: bytes, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("residua.watching.watch._RETRY", 0.2)
+    monkeypatch.setattr("residua.watching.loop._RETRY", 0.2)
     watcher = running(incoming)
     until((out.parent / "ledger.sqlite").exists)
 
@@ -510,7 +666,7 @@ def test_a_ledger_that_cannot_be_written_is_said_once_and_no_picture_is_lost(
         patch.setattr("residua.watching.ledger.Ledger.record", full)
         place(incoming / "a.png", sound)
         until(lambda: watcher.said)
-        time.sleep(0.6)
+        time.sleep(0.4)
     quiet(out, 1)
     assert len(watcher.said) == 2
     assert "database or disk is full" in watcher.said[0]
@@ -524,9 +680,8 @@ def test_a_missing_folder_is_refused_at_the_start(bundle: Path, tmp_path: Path) 
 def test_a_second_watcher_with_the_same_ledger_is_refused(
     running: Start, bundle: Path, incoming: Path, tmp_path: Path
 ) -> None:
-    running(incoming)
+    running(incoming).ready()
     until((tmp_path / "ledger.sqlite").exists)
-    time.sleep(0.2)
     with pytest.raises(LedgerInUse):
         watch(bundle, incoming, ledger=tmp_path / "ledger.sqlite", once=True)
 
@@ -554,6 +709,15 @@ def test_the_default_ledger_is_named_by_bundle_and_folder_and_holds_no_password(
     assert same == ledgers[2]
 
 
+def test_a_link_to_a_bundle_keeps_its_ledger_when_it_leads_to_another_one(tmp_path: Path) -> None:
+    link = tmp_path / "current.residua"
+    link.symlink_to("monday.residua")
+    before = default_ledger(link, "in")
+    link.unlink()
+    link.symlink_to("tuesday.residua")
+    assert default_ledger(link, "in") == before
+
+
 def test_a_folder_may_be_given_by_a_relative_path_or_a_link(
     running: Start,
     incoming: Path,
@@ -565,8 +729,7 @@ def test_a_folder_may_be_given_by_a_relative_path_or_a_link(
 ) -> None:
     (tmp_path / "link").symlink_to(incoming)
     monkeypatch.chdir(tmp_path)
-    running("link/", ledger=tmp_path / "l", command=f"cp {{path}} {tmp_path / 'copied'}")
-    time.sleep(0.5)
+    running("link/", ledger=tmp_path / "l", command=f"cp {{path}} {tmp_path / 'copied'}").ready()
     place(incoming / "sub" / "a.png", sound)
     place(incoming / "odd.png", odd)
     until(lambda: sorted(ids_of(out)) == ["odd.png", "sub/a.png"])

@@ -22,13 +22,18 @@ from residua.cli.common import (
     escape,
     say,
 )
+from residua.errors import ConfigurationError
+from residua.watching import CAMERA_LOGIN, WEBHOOK_SECRET
 
 if TYPE_CHECKING:
     from types import FrameType
 
     from residua.engines.base import Precision
 
-_SECRET, _LOGIN = "RESIDUA_WEBHOOK_SECRET", "RESIDUA_CAMERA_LOGIN"
+# Options that mean something only where another one is given, or for one kind of source.
+_OF_FOLDERS = ("only_new", "poll", "settle", "patience")
+_OF_CAMERAS = ("every", "timeout")
+_OF_NOTIFICATIONS = ("on_error", "give_up")
 
 
 @app.command(
@@ -36,6 +41,7 @@ _SECRET, _LOGIN = "RESIDUA_WEBHOOK_SECRET", "RESIDUA_CAMERA_LOGIN"
     "--webhook https://line3.example/alarm"
 )
 def watch(
+    ctx: typer.Context,
     bundle: BundlePath,
     source: Annotated[
         str,
@@ -70,7 +76,7 @@ def watch(
         float,
         typer.Option(
             help="Seconds for which a file that cannot be read is tried again, from its last "
-            "change.",
+            "change that was seen; with --once, from the one that its times tell of.",
             min=0,
         ),
     ] = 30.0,
@@ -80,7 +86,7 @@ def watch(
         str | None,
         typer.Option(
             help=f"Address to which a notification of each anomalous picture is POSTed as JSON, "
-            f"signed where {_SECRET} is set."
+            f"signed where {WEBHOOK_SECRET} is set."
         ),
     ] = None,
     command: Annotated[
@@ -121,12 +127,24 @@ def watch(
     kill. On a terminal each picture is a line; a camera's user and password may stand in
     RESIDUA_CAMERA_LOGIN as user:password.
     """
+    from residua.watching.rows import write_all
     from residua.watching.watch import watch as watch_pictures
 
+    is_camera = "://" in source
+    _refuse_given(ctx, _OF_FOLDERS if is_camera else (), "a camera has no use for it")
+    _refuse_given(ctx, () if is_camera else _OF_CAMERAS, "a folder has no use for it")
+    _refuse_given(ctx, () if command else ("command_timeout",), "it needs --command")
+    _refuse_given(
+        ctx, () if webhook or command else _OF_NOTIFICATIONS, "it needs --webhook or --command"
+    )
+    _refuse_given(ctx, () if once else ("fail_on_anomaly",), "it needs --once")
+    _refuse_given(
+        ctx, ("as_json",) if out else (), "rows go to --out, whose ending says their format"
+    )
     seen = sys.stderr.isatty()
     # On one terminal, lines for a person take the place of rows for a program.
-    shows_rows = not (seen and sys.stdout.isatty())
-    user, colon, password = os.environ.get(_LOGIN, "").partition(":")
+    one_terminal = seen and sys.stdout.isatty()
+    shows_rows = as_json or not one_terminal
     stop = _StopFlag()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop.ask)
@@ -142,9 +160,9 @@ def watch(
         patience=patience,
         every=every,
         timeout=timeout,
-        login=(user, password) if colon else None,
+        login=_login() if is_camera else None,
         webhook=webhook,
-        webhook_secret=os.environ.get(_SECRET) or None,
+        webhook_secret=os.environ.get(WEBHOOK_SECRET) or None,
         command=command,
         command_timeout=command_timeout,
         on_error=on_error,
@@ -153,9 +171,9 @@ def watch(
         threads=threads,
         engine=engine,
         precision=cast("Precision", precision),
-        send=_to_stdout if shows_rows else None,
+        send=(lambda rows: write_all(sys.stdout.fileno(), rows)) if shows_rows else None,
         as_json=as_json,
-        on_row=_show if seen else None,
+        on_row=_show if seen and not (one_terminal and shows_rows) else None,
         say=lambda text: say(f"[bold yellow]watch:[/] {escape(text)}"),
         stop=stop,
     )
@@ -183,9 +201,24 @@ class _StopFlag:
         return self._asked
 
 
-def _to_stdout(rows: bytes) -> None:
-    while rows:
-        rows = rows[os.write(sys.stdout.fileno(), rows) :]
+def _refuse_given(ctx: typer.Context, names: tuple[str, ...], why: str) -> None:
+    """Refuse options that would be ignored."""
+    for name in names:
+        source = ctx.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            option = "--json" if name == "as_json" else f"--{name.replace('_', '-')}"
+            raise ConfigurationError(f"{option} is given, but {why}; leave it out")
+
+
+def _login() -> tuple[str, str] | None:
+    """Return the camera's user and password that the environment holds."""
+    text = os.environ.get(CAMERA_LOGIN)
+    if not text:
+        return None
+    user, colon, password = text.partition(":")
+    if not colon:
+        raise ConfigurationError(f"{CAMERA_LOGIN} has no colon; wanted user:password")
+    return user, password
 
 
 def _show(row: dict[str, Any]) -> None:

@@ -9,10 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from residua.bundle import open_bundle
+from residua.bundle import open_bundle, revision_of
 from residua.errors import BundleError, ResiduaError, UnknownModel, nearest_names
 from residua.service.logs import log
-from residua.service.served import ServedModel, revision_of
+from residua.service.served import ServedModel
 from residua.service.trap import families_that_fool
 
 # Looks at an absent bundle before it counts as gone: a replacement is two renames.

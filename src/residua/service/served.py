@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,13 +9,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from residua.bundle import CHECKSUMS
+from residua.bundle import revision_of
 from residua.engines.base import Precision
 from residua.runtime import BundleScorer
 from residua.scoring.drift import DriftState, DriftWatch
 from residua.scoring.verdicts import ScoredBatch, batch_size_for
-
-REVISION_DIGITS = 12
 
 
 class ServedModel:
@@ -118,15 +115,3 @@ class ServedModel:
         blank = np.zeros((1, *self.manifest.input.shape), np.uint8)
         for at_once in {1, self.threads}:
             self.compute(blank, at_once=at_once)
-
-
-def revision_of(path: Path) -> str:
-    """Return what tells a bundle from others of its name.
-
-    Raises
-    ------
-    OSError
-        There is none.
-    """
-    content = (path / CHECKSUMS).read_bytes()
-    return hashlib.sha256(content).hexdigest()[:REVISION_DIGITS]

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import http.client
 import math
+import socket
 import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import unquote, urljoin
 
 from residua.errors import ConfigurationError, UnreadableFile
@@ -74,7 +77,7 @@ class CameraSource(Source):
         self._host, self._url = parts.hostname or "", without_password(parts)
         if parts.username is not None:
             login = unquote(parts.username), unquote(parts.password or "")
-        self._opener = urllib.request.build_opener(StaysThere, *_answers(self._url, login))
+        self._login = login
         self._ledger, self._notices = ledger, notices
         self._every, self._timeout, self._once = every, timeout, once
         self._last = ledger.last_snapshot
@@ -92,11 +95,13 @@ class CameraSource(Source):
         if self._fetch is None:
             if now >= self._next:
                 self._next = now + self._every
-                self._fetch = _Fetch(self._opener, self._url, self._timeout, self.wake)
+                self._fetch = _Fetch(self._url, self._login, self._timeout, self.wake)
             return []
         if self._fetch.result is None:
-            if now - self._fetch.begun > 2 * self._timeout:  # a trickle of bytes keeps it alive
-                self._is_away(now, "it does not come to an end")
+            if time.monotonic() - self._fetch.begun > 2 * self._timeout:
+                self._fetch.break_off()  # a trickle of bytes kept it alive
+                self._fetch = None
+                self._is_away(now, "its answer does not come to an end")
             return []
         content, why = self._fetch.result
         self._fetch = None
@@ -151,6 +156,8 @@ class CameraSource(Source):
 
     def close(self) -> None:
         """Ask no more."""
+        if self._fetch is not None:
+            self._fetch.break_off()
 
     def _is_away(self, now: float, why: str) -> None:
         text = f"the camera {self._host} gives no picture: {why}"
@@ -171,12 +178,19 @@ class _Fetch:
     """One request, in a thread of its own: no camera can hold up the end of the program."""
 
     def __init__(
-        self, opener: urllib.request.OpenerDirector, url: str, timeout: float, wake: threading.Event
+        self, url: str, login: tuple[str, str] | None, timeout: float, wake: threading.Event
     ) -> None:
         self.begun = time.monotonic()
         self.result: _Result | None = None
-        self._opener, self._url, self._timeout, self._wake = opener, url, timeout, wake
+        self._url, self._timeout, self._wake = url, timeout, wake
+        self._line = _Line()
+        # Anew each time: what answers a camera that asks for a password counts its failures.
+        self._opener = urllib.request.build_opener(StaysThere, self._line, *_answers(url, login))
         threading.Thread(target=self._run, name="residua-camera", daemon=True).start()
+
+    def break_off(self) -> None:
+        """End it at once, whatever it waits for; its result is nobody's."""
+        self._line.cut()
 
     def _run(self) -> None:
         try:
@@ -206,6 +220,35 @@ class _Fetch:
                 kind = answer.headers.get_content_type()
                 return _Result(None, f"what it sends is no picture ({kind})")
             return _Result(bytes(content))
+
+
+class _Line(urllib.request.HTTPHandler, urllib.request.HTTPSHandler):
+    """Connects to the camera, and can be cut from another thread."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._connection: http.client.HTTPConnection | None = None
+
+    def do_open(
+        self,
+        http_class: Callable[..., http.client.HTTPConnection],
+        req: urllib.request.Request,
+        **given: Any,
+    ) -> http.client.HTTPResponse:
+        """Open a connection as urllib does, and remember it."""
+
+        def connected(*args: Any, **more: Any) -> http.client.HTTPConnection:
+            self._connection = http_class(*args, **more)
+            return self._connection
+
+        return super().do_open(connected, req, **given)
+
+    def cut(self) -> None:
+        """End what is sent or received; it fails in the thread that waits for it."""
+        line = None if self._connection is None else self._connection.sock
+        if line is not None:
+            with contextlib.suppress(OSError):
+                line.shutdown(socket.SHUT_RDWR)
 
 
 def _answers(url: str, login: tuple[str, str] | None) -> Sequence[urllib.request.BaseHandler]:

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import re
+import select
 import shlex
 import shutil
 import signal
@@ -16,6 +17,7 @@ import time
 from typing import IO
 
 from residua.errors import ConfigurationError
+from residua.watching import CAMERA_LOGIN, WEBHOOK_SECRET
 from residua.watching.notices import Notices
 from residua.watching.notifying import NotDelivered, Sender
 from residua.watching.outbox import Delivery
@@ -25,6 +27,10 @@ _PLACEHOLDER = re.compile(r"\{(" + "|".join(PLACEHOLDERS) + r")\}")
 _STEP = 0.05
 _GRACE = 2.0
 _SHOWN = 2_000
+_PIECE, _PIECES = 1 << 16, 17
+_SECRETS = (WEBHOOK_SECRET, CAMERA_LOGIN)
+# Before Python 3.12 Windows has no pipe that can be looked into without waiting.
+_CAN_PEEK = hasattr(os, "set_blocking")
 
 
 class Command(Sender):
@@ -81,29 +87,25 @@ class Command(Sender):
             program = subprocess.Popen(
                 self._arguments(delivery),
                 stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
+                stdout=subprocess.PIPE if _CAN_PEEK else subprocess.DEVNULL,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                env={name: text for name, text in os.environ.items() if name not in _SECRETS},
             )
         except (OSError, ValueError) as error:
             raise NotDelivered(str(error)) from error
-        said = bytearray()
+        printed = _Printed(program.stdout)
         assert program.stdin is not None
-        assert program.stdout is not None
-        reader = threading.Thread(target=_keep_last, args=(program.stdout, said), daemon=True)
-        reader.start()
         try:
             # So little that it fits the pipe, also where the program does not read it.
             with contextlib.suppress(OSError), program.stdin as pipe:
                 pipe.write(delivery.body.encode() + b"\n")
-            ended = _ended(program, self._timeout, stop)
+            ended = _ended(program, printed, self._timeout, stop)
         finally:
             _kill(program)
-            reader.join(_GRACE)
-        if said:
-            text = bytes(said[-_SHOWN:]).decode("utf-8", "replace").strip()
-            for line in text.splitlines():
-                self._notices.say(f"{self.name}: {line}")
+            printed.close()
+        for line in printed.text.splitlines():
+            self._notices.say(f"{self.name}: {line}")
         if not ended:
             raise NotDelivered(f"it took more than {self._timeout:g} seconds")
         if program.returncode:
@@ -121,15 +123,62 @@ def _as_text(value: object) -> str:
     return "" if value is None else str(value)
 
 
-def _ended(program: subprocess.Popen[bytes], timeout: float, stop: threading.Event) -> bool:
+class _Printed:
+    """The end of what a program prints, read without ever waiting for more.
+
+    What it has started may hold the pipe open for hours after its own end.
+    """
+
+    def __init__(self, pipe: IO[bytes] | None) -> None:
+        self._pipe, self._kept = pipe, bytearray()
+        if pipe is not None:
+            os.set_blocking(pipe.fileno(), False)
+
+    @property
+    def text(self) -> str:
+        return bytes(self._kept[-_SHOWN:]).decode("utf-8", "replace").strip()
+
+    def wait(self, program: subprocess.Popen[bytes]) -> None:
+        """Wait a moment for the program to print or to end."""
+        if self._pipe is None or sys.platform == "win32":
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                program.wait(_STEP)
+        else:
+            select.select([self._pipe], [], [], _STEP)
+        self.read()
+
+    def read(self) -> None:
+        """Take in what is there; so much at once that a pipe holds no more."""
+        for _ in range(_PIECES):
+            if self._pipe is None:
+                return
+            try:
+                piece = os.read(self._pipe.fileno(), _PIECE)
+            except BlockingIOError:
+                return
+            self._kept += piece
+            del self._kept[: -2 * _SHOWN]
+            if not piece:
+                self.close()
+
+    def close(self) -> None:
+        if self._pipe is not None:
+            self._pipe.close()
+            self._pipe = None
+
+
+def _ended(
+    program: subprocess.Popen[bytes], printed: _Printed, timeout: float, stop: threading.Event
+) -> bool:
     """Wait for the end; once ``stop`` is set, a short while only."""
     until = time.monotonic() + timeout
     graced = False
     while time.monotonic() < until:
         if stop.is_set() and not graced:
             graced, until = True, min(until, time.monotonic() + _GRACE / 2)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            program.wait(_STEP)
+        printed.wait(program)
+        if program.poll() is not None:
+            printed.read()
             return True
     return False
 
@@ -143,11 +192,3 @@ def _kill(program: subprocess.Popen[bytes]) -> None:
             else:
                 os.killpg(program.pid, signal.SIGKILL)
         program.wait()
-
-
-def _keep_last(pipe: IO[bytes], said: bytearray) -> None:
-    """Read all that is printed and keep the end of it."""
-    with contextlib.suppress(ValueError, OSError), pipe:
-        while piece := os.read(pipe.fileno(), 65_536):
-            said += piece
-            del said[: -2 * _SHOWN]

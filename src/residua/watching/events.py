@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
+import stat
 import threading
-from pathlib import Path
 
 from residua.errors import MissingExtra
-from residua.watching.walking import Names
+from residua.watching.walking import Names, is_hidden
 
 # More are not held: then the whole folder is looked through instead.
 _MOST_HELD = 20_000
 _POLL_MS = 1_000
+_WAIT_MS = 200
 
 
 def require_watchfiles() -> None:
@@ -47,12 +48,16 @@ class Events:
         Set from when on no change is missed.
     failed : str or None
         Why nothing more will be heard.
+    moved : bool
+        Whether the folder itself was moved or deleted: what has its name now is another one.
     """
 
     def __init__(self, root: str, names: Names, wake: threading.Event, *, poll: bool) -> None:
         self.listening = threading.Event()
         self.failed: str | None = None
+        self.moved = False
         self._root, self._names, self._wake, self._poll = root, names, wake, poll
+        self._real_root = os.path.realpath(root)
         self._stop, self._lock = threading.Event(), threading.Lock()
         self._files: dict[str, None] = {}
         self._folders: dict[str, None] = {}
@@ -89,7 +94,7 @@ class Events:
                 debounce=400,
                 step=50,
                 stop_event=self._stop,
-                rust_timeout=200,
+                rust_timeout=_WAIT_MS,
                 yield_on_timeout=True,
                 raise_interrupt=False,
                 force_polling=self._poll,
@@ -99,6 +104,8 @@ class Events:
                 for kind, path in changes:
                     if kind != Change.deleted:
                         self._take_in(path, is_new=kind == Change.added)
+                    elif path == self._root:
+                        self.moved = True
                 if changes or not self.listening.is_set():
                     self.listening.set()
                     self._wake.set()
@@ -109,11 +116,14 @@ class Events:
             self._wake.set()
 
     def _take_in(self, path: str, *, is_new: bool) -> None:
-        below = os.path.relpath(path, self._root)
-        if below in (".", "..") or below.startswith(f"..{os.sep}"):
+        # A folder to which a link leads may be told of by the name of the link alone.
+        folder, name = os.path.split(path)
+        real = os.path.join(os.path.realpath(folder), name)  # noqa: PTH118
+        below = os.path.relpath(real, self._real_root)
+        if is_hidden(below):  # so is the root itself, . and what lies elsewhere, at ..
             return
-        wanted = self._names.is_wanted(below.replace(os.sep, "/"))
-        is_folder = is_new and not wanted and Path(path).is_dir()
+        wanted = self._names.is_picture(name)
+        is_folder = is_new and not wanted and _is_own_folder(path)
         with self._lock:
             if wanted and len(self._files) < _MOST_HELD:
                 self._files[below] = None
@@ -121,3 +131,11 @@ class Events:
                 self._folders[below + os.sep] = None
             else:
                 self._overflowed |= wanted or is_folder
+
+
+def _is_own_folder(path: str) -> bool:
+    """Say whether it is a folder, and no link to one."""
+    try:
+        return stat.S_ISDIR(os.lstat(path).st_mode)
+    except OSError:
+        return False

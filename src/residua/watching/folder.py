@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,7 +25,7 @@ MAX_BYTES = 1 << 30
 # behind what was there.
 _MOST_WAITING, _MOST_WALKED = 20_000, 1_000
 _ENTRIES_A_STEP, _LOOKS_A_STEP = 1_000, 1_000
-_CHECK_EVERY = 0.5
+_CHECK_EVERY, _LISTEN_EVERY = 0.5, 60.0
 
 
 class FolderSource(Source):
@@ -73,6 +74,8 @@ class FolderSource(Source):
         self._identity: tuple[int, int] | None = _found(self._root)
         self._checked = -math.inf
         self._events: Events | None = None
+        self._listen_again = math.inf
+        self._unlisted: set[str] = set()
         if not once:
             require_watchfiles()
         self._rounds = Rounds(self._walk, once=once)
@@ -95,7 +98,7 @@ class FolderSource(Source):
             signature = self._signature(key)
             if signature is None or self._ledger.knows_signature(key, signature):
                 self._settling.forget(key)
-            elif self._settling.looked(key, signature, now):
+            elif self._settling.looked(key, signature, now, self._age(signature)):
                 ready.append(self._candidate(key, signature))
             elif self._once and self._settling.restless(key, now):
                 self._settling.forget(key)
@@ -190,7 +193,23 @@ class FolderSource(Source):
         self._rounds.start_over()
 
     def _walk(self, below: str) -> Iterator[tuple[str, Signature] | None]:
-        return walk(self._root, below, self._names, self._complain)
+        refused: set[str] = set()
+
+        def complain(folder: str, error: OSError) -> None:
+            refused.add(folder)
+            self._notices.trouble(
+                f"list {folder}",
+                f"the folder {printable(folder)} may not be listed: {error.strerror}",
+            )
+
+        yield from walk(self._root, below, self._names, complain)
+        self._unlisted |= refused
+        if not below:  # it came to all folders there are
+            for folder in self._unlisted - refused:
+                self._notices.over(
+                    f"list {folder}", f"the folder {printable(folder)} is listed again, or gone"
+                )
+            self._unlisted = refused
 
     def _check_folder(self, now: float) -> None:
         """See whether the folder is there, and the one that it was; it may be a share."""
@@ -205,11 +224,11 @@ class FolderSource(Source):
                 self.close()
             self._notices.trouble("folder", f"{error}; waiting for it")
             return
-        if identity != self._identity:
+        if identity != self._identity or (self._events is not None and self._events.moved):
             if self._identity is not None:
                 self._notices.say(
                     f"the folder {printable(self._root)} is another one now, as after mounting or "
-                    f"unmounting; going on with what is there"
+                    f"making it anew; going on with what is there"
                 )
             self._identity = identity
             self._listen()
@@ -218,13 +237,7 @@ class FolderSource(Source):
     def _take_events(self, now: float) -> None:
         if self._events is None:
             return
-        self._rounds.untold = self._events.failed is not None
-        if self._events.failed is not None:
-            self._notices.trouble(
-                "events",
-                f"the system does not tell of changes ({self._events.failed}); the folder is "
-                f"looked through every few seconds instead",
-            )
+        self._heed_listener(self._events, now)
         files, folders, overflowed = self._events.take(_MOST_WAITING - len(self._settling))
         for file in files:
             self._settling.notice(_key(file), now)
@@ -232,6 +245,35 @@ class FolderSource(Source):
             self._rounds.new_folder(folder, now)
         if overflowed:
             self._rounds.missed(now)
+
+    def _heed_listener(self, events: Events, now: float) -> None:
+        """See whether the system tells of changes; try again from time to time where not."""
+        if events.failed is not None:
+            self._notices.trouble(
+                "events",
+                f"the system does not tell of changes ({events.failed}); the folder is looked "
+                f"through every few seconds instead",
+            )
+            self._rounds.untold = True
+            self._listen_again = min(self._listen_again, now + _LISTEN_EVERY)
+            if now >= self._listen_again:
+                self._listen_again = math.inf
+                events.close()
+                self._events = Events(self._root, self._names, self.wake, poll=self._poll)
+        elif self._rounds.untold and events.listening.is_set():
+            self._rounds.untold = False
+            self._rounds.missed(now)  # what changed before it was told
+            self._notices.over("events", "the system tells of changes again")
+
+    def _age(self, signature: Signature) -> float:
+        """Return for how many seconds a file is known to have stood still.
+
+        Only a run that ends trusts the clocks, not to wait for old files; where they differ, as on
+        a share, the next run takes up what comes late.
+        """
+        if not self._once:
+            return 0.0
+        return max(0.0, time.time() - max(signature.mtime, signature.ctime) / 1e9)
 
     def _room(self) -> int:
         """Return how many more files a walk may find now."""
@@ -243,11 +285,6 @@ class FolderSource(Source):
             key = _key(below)
             if not self._ledger.knows_signature(key, signature):
                 self._settling.notice(key, now)
-
-    def _complain(self, folder: str, error: OSError) -> None:
-        self._notices.trouble(
-            f"list {folder}", f"the folder {printable(folder)} may not be listed: {error.strerror}"
-        )
 
     def _signature(self, key: bytes) -> Signature | None:
         try:

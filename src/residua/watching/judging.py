@@ -21,6 +21,8 @@ from residua.watching.model import LiveModel
 from residua.watching.notices import Notices
 from residua.watching.source import Candidate
 
+_DIGITS = 12
+
 
 class Reading(NamedTuple):
     """What came of reading a picture: the picture, an error, or neither."""
@@ -84,7 +86,7 @@ class Judge:
             verdict = self._verdict(
                 reading.candidate, score=float(found.scores[at]), anomalous=flagged[at], p=p[at]
             )
-            heatmap = self._heatmap(verdict, images[at], found.error_maps[at])
+            heatmap = self._heatmap(verdict, reading.sha256, images[at], found.error_maps[at])
             entries.append(self._entry(reading, verdict, heatmap))
         return entries
 
@@ -141,13 +143,19 @@ class Judge:
         return [Call(channel, uuid.uuid4().hex, body, candidate.path) for channel in self._channels]
 
     def _heatmap(
-        self, verdict: Verdict, image: NDArray[np.uint8], error_map: NDArray[np.float32]
+        self,
+        verdict: Verdict,
+        sha256: bytes,
+        image: NDArray[np.uint8],
+        error_map: NDArray[np.float32],
     ) -> Path | None:
         if self._heatmaps is None or not verdict.anomalous:
             return None
         try:
             picture = overlay(image, error_map, self._model.map_ceiling)
-            saved = save_overlay(self._heatmaps, verdict.id, picture)
+            # Of each content of a file that is written to again and again.
+            name = f"{verdict.id}-{sha256.hex()[:_DIGITS]}"
+            saved = save_overlay(self._heatmaps, name, picture)
         except OutputError as error:
             self._notices.trouble("heat maps", f"{error.__cause__ or error}; heat maps are missing")
             return None

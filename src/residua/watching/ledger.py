@@ -22,16 +22,21 @@ from residua.errors import LedgerInUse, LedgerUnusable
 from residua.watching.locking import locked
 from residua.watching.settling import Signature
 
+# Tells SQLite files of this kind from all others: "RSDW".
+_APPLICATION_ID = 0x52534457
 _SCHEMA_VERSION = 1
 _SCHEMA = """
 CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 CREATE TABLE pictures (
     path BLOB NOT NULL,          -- below the folder, with /
-    sha256 BLOB NOT NULL,        -- of the content; empty: it was never read
-    size INTEGER, mtime INTEGER, ctime INTEGER,  -- when it was last seen with this content
-    outcome INTEGER NOT NULL,    -- 0 normal, 1 anomalous, 2 error, 3 skipped
+    sha256 BLOB NOT NULL,        -- of the content; empty: it could not be read
+    outcome INTEGER NOT NULL,    -- 0 normal, 1 anomalous, 2 error
     score REAL,
     PRIMARY KEY (path, sha256)
+) WITHOUT ROWID;
+CREATE TABLE files (
+    path BLOB PRIMARY KEY,       -- as in pictures
+    size INTEGER, mtime INTEGER, ctime INTEGER  -- when it was last read, or skipped at the start
 ) WITHOUT ROWID;
 CREATE TABLE rows (number INTEGER PRIMARY KEY, record TEXT NOT NULL);
 CREATE TABLE outbox (
@@ -55,7 +60,6 @@ class Outcome(enum.IntEnum):
     NORMAL = 0
     ANOMALOUS = 1
     ERROR = 2
-    SKIPPED = 3
 
 
 class Call(NamedTuple):
@@ -141,13 +145,15 @@ class Ledger:
 
     def _connected(self) -> sqlite3.Connection:
         try:
+            # What it holds is this user's alone; SQLite's files beside it take its rights.
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
             return sqlite3.connect(
                 self.path, isolation_level=None, check_same_thread=False, timeout=10
             )
-        except sqlite3.Error as error:
+        except (OSError, sqlite3.Error) as error:
             raise self.unusable(error) from error
 
-    def unusable(self, error: sqlite3.Error) -> LedgerUnusable:
+    def unusable(self, error: Exception) -> LedgerUnusable:
         """Return what to raise where SQLite fails."""
         return LedgerUnusable(
             f"the ledger {self.path} cannot be used ({error}); move it away to begin anew, or "
@@ -156,10 +162,17 @@ class Ledger:
 
     def _open(self, source: str) -> None:
         try:
+            (version,) = self._base.execute("PRAGMA user_version").fetchone()
+            (owner,) = self._base.execute("PRAGMA application_id").fetchone()
+            (tables,) = self._base.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
+            if owner != _APPLICATION_ID and (owner, version, tables) != (0, 0, 0):
+                raise LedgerUnusable(
+                    f"{self.path} is a database, but no ledger of residua watch; name another file "
+                    f"with --ledger"
+                )
             self._base.execute("PRAGMA journal_mode = WAL")
             self._base.execute("PRAGMA synchronous = FULL")
-            (version,) = self._base.execute("PRAGMA user_version").fetchone()
-            if version == 0:
+            if not tables:
                 self._make(source)
             elif version > _SCHEMA_VERSION:
                 raise LedgerUnusable(
@@ -179,6 +192,7 @@ class Ledger:
         with self._transaction() as base:
             for statement in _SCHEMA.split(";\n"):
                 base.execute(statement)
+            base.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
             base.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
             values = [("source", source), ("id", uuid.uuid4().hex)]
             base.executemany("INSERT INTO about VALUES (?, ?)", values)
@@ -217,7 +231,10 @@ class Ledger:
         return self._about("snapshot")
 
     def knows(self, key: bytes, sha256: bytes) -> bool:
-        """Say whether a picture of this path and content is recorded."""
+        """Say whether a picture of this path and content is recorded.
+
+        With an empty ``sha256``: whether it is recorded that the file could not be read.
+        """
         with self.reading() as base:
             found = base.execute(
                 "SELECT 1 FROM pictures WHERE path = ? AND sha256 = ?", (key, sha256)
@@ -225,10 +242,10 @@ class Ledger:
         return found is not None
 
     def knows_signature(self, key: bytes, signature: Signature) -> bool:
-        """Say whether the file is recorded just as it lies there now."""
+        """Say whether the file was read, or skipped, just as it lies there now."""
         with self.reading() as base:
             found = base.execute(
-                "SELECT 1 FROM pictures WHERE path = ? AND size = ? AND mtime = ? AND ctime = ?",
+                "SELECT 1 FROM files WHERE path = ? AND size = ? AND mtime = ? AND ctime = ?",
                 (key, *signature),
             ).fetchone()
         return found is not None
@@ -237,8 +254,8 @@ class Ledger:
         """Record that the first start is over, and the files skipped at it: all of them or none."""
         with self._transaction() as base:
             base.executemany(
-                "INSERT OR IGNORE INTO pictures VALUES (?, x'', ?, ?, ?, ?, NULL)",
-                ((key, *signature, int(Outcome.SKIPPED)) for key, signature in skipped),
+                "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)",
+                ((key, *signature) for key, signature in skipped),
             )
             _put(base, "begun", "yes")
 
@@ -266,19 +283,18 @@ class Ledger:
         with self._transaction() as base:
             for one in entries:
                 if one.signature is not None:
+                    _see(base, one.key, one.sha256, one.signature)
                     base.execute(
-                        "INSERT OR REPLACE INTO pictures VALUES (?, ?, ?, ?, ?, ?, ?)",
-                        (one.key, one.sha256, *one.signature, int(one.outcome), one.score),
+                        "INSERT OR REPLACE INTO pictures VALUES (?, ?, ?, ?)",
+                        (one.key, one.sha256, int(one.outcome), one.score),
                     )
                 base.execute("INSERT INTO rows (record) VALUES (?)", (one.record,))
                 base.executemany(
                     "INSERT INTO outbox (channel, key, body, path, born) VALUES (?, ?, ?, ?, ?)",
                     [(*call, self.running) for call in one.calls],
                 )
-            base.executemany(
-                "UPDATE pictures SET size = ?, mtime = ?, ctime = ? WHERE path = ? AND sha256 = ?",
-                [(*signature, key, sha256) for key, sha256, signature in seen_again],
-            )
+            for key, sha256, signature in seen_again:
+                _see(base, key, sha256, signature)
             if snapshot is not None:
                 _put(base, "snapshot", snapshot)
             _put(base, "ran", repr(self.running))
@@ -324,6 +340,13 @@ class Ledger:
                 pass
             self._base.close()
             os.close(self._held)
+
+
+def _see(base: sqlite3.Connection, key: bytes, sha256: bytes, signature: Signature) -> None:
+    """Remember what a file that was read looked like; one that could not be is read again."""
+    if sha256:
+        base.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", (key, *signature))
+        base.execute("DELETE FROM pictures WHERE path = ? AND sha256 = x''", (key,))
 
 
 def _put(base: sqlite3.Connection, name: str, value: str) -> None:

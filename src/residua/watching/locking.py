@@ -33,7 +33,7 @@ def locked(path: Path) -> int | None:
     OSError
         It cannot be made.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     if lock(descriptor):
         return descriptor
     os.close(descriptor)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from residua.bundle import CHECKSUMS
+from residua.bundle import revision_of
 from residua.engines.base import Precision
-from residua.errors import ResiduaError
+from residua.errors import BundleNotFound, ResiduaError
 from residua.images.preprocess import InputSpec
 from residua.runtime import BundleScorer
 from residua.scoring.calibration import p_values
@@ -145,8 +144,11 @@ class LiveModel:
             self.path, threads=self._threads, engine=self._engine, precision=self._precision
         )
         scorer.score_batch(np.zeros((1, *scorer.manifest.input.shape), np.uint8))
-        calibration = np.sort(scorer.calibration_scores)
-        return scorer, calibration, _revision_of(self.path)
+        try:
+            revision = revision_of(self.path)
+        except OSError as error:
+            raise BundleNotFound(f"the bundle at {self.path} is gone; put it back") from error
+        return scorer, np.sort(scorer.calibration_scores), revision
 
     def _take(self, opened: tuple[BundleScorer, NDArray[np.float64], str]) -> None:
         self._scorer, self._calibration, self.revision = opened
@@ -162,10 +164,3 @@ def _state_of(path: Path) -> _State:
     return tuple(
         sorted((name, one.st_size, one.st_mtime_ns, one.st_ctime_ns) for name, one in found)
     )
-
-
-def _revision_of(path: Path) -> str:
-    try:
-        return hashlib.sha256((path / CHECKSUMS).read_bytes()).hexdigest()[:12]
-    except OSError:
-        return "unknown"

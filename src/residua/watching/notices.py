@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from collections.abc import Callable
@@ -26,21 +27,25 @@ class Notices:
     def say(self, text: str) -> None:
         """Say a line."""
         with self._lock:
-            self._say(printed(text))
+            self._tell(text)
 
     def trouble(self, topic: str, text: str) -> None:
         """Say a trouble, unless this topic has one already: its figures may change all the time."""
         with self._lock:
             if topic not in self._troubles:
                 self._troubles.add(topic)
-                self._say(printed(text))
+                self._tell(text)
 
     def over(self, topic: str, text: str) -> None:
         """Say that a topic's trouble is over; nothing where there was none."""
         with self._lock:
             if topic in self._troubles:
                 self._troubles.remove(topic)
-                self._say(printed(text))
+                self._tell(text)
+
+    def _tell(self, text: str) -> None:
+        with contextlib.suppress(OSError):  # nobody reads standard error any more
+            self._say(printed(text))
 
 
 def printed(text: str) -> str:

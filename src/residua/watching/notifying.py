@@ -10,9 +10,11 @@ import contextlib
 import hashlib
 import hmac
 import http.client
+import math
 import random
 import sqlite3
 import threading
+import time
 import urllib.error
 import urllib.request
 from abc import ABC, abstractmethod
@@ -26,6 +28,7 @@ SIGNATURE_HEADER = "X-Residua-Signature"
 CHANNELS = ("webhook", "command")
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 300.0
 _LEDGER_PAUSE = 5.0
+_GIVE_UP_EVERY = 60.0
 
 
 class NotDelivered(Exception):
@@ -127,9 +130,9 @@ def _retry_after(error: urllib.error.HTTPError) -> float:
 class Channel:
     """Delivers what waits in an outbox, in a thread of its own, until it is closed.
 
-    What fails is tried again after a pause, twice as long each time up to five minutes, give or
-    take a half; the channel itself pauses likewise while nothing goes through. So neither a
-    receiver that is down nor one notification that it refuses holds up the others.
+    What fails is tried again after a pause, twice as long each time up to five minutes, of which
+    chance takes off up to a half; the channel itself pauses likewise while nothing goes through.
+    So neither a receiver that is down nor one notification that it refuses holds up the others.
 
     Parameters
     ----------
@@ -145,6 +148,7 @@ class Channel:
         self._give_up = give_up
         self._stop, self._more = threading.Event(), threading.Event()
         self._failures = 0
+        self._give_up_at = -math.inf
         self._idle = threading.Event()
         self._random = random.Random()
         self._thread = threading.Thread(
@@ -157,10 +161,14 @@ class Channel:
         self._idle.clear()
         self._more.set()
 
-    def finish(self, seconds: float) -> int:
-        """Wait until all was tried; return how many are still waiting for another attempt."""
-        self.wake()
-        self._idle.wait(seconds)
+    @property
+    def idle(self) -> bool:
+        """Whether all that was there when it was woken has been tried."""
+        return self._idle.is_set()
+
+    @property
+    def waiting(self) -> int:
+        """Notifications that are not delivered yet."""
         return self._outbox.waiting()
 
     def close(self) -> None:
@@ -177,12 +185,12 @@ class Channel:
                     self._outbox.begin()
                     begun = True
                 pause = self._deliver_next()
-            except sqlite3.Error as error:
+            except Exception as error:  # most often of the ledger; without this thread none is told
                 if self._stop.is_set():
                     return  # the ledger was closed before an attempt came to its end
                 self._notices.trouble(
                     f"outbox {self._sender.channel}",
-                    f"the ledger cannot be used for notifications ({error}); trying again",
+                    f"notifications are held up ({error}); trying again",
                 )
                 pause = _LEDGER_PAUSE
             if pause:
@@ -201,31 +209,36 @@ class Channel:
         try:
             self._sender.send(delivery, self._stop)
         except NotDelivered as error:
-            return self._failed(delivery, error)
+            return self._failed(delivery, str(error), error.wait)
+        except Exception as error:  # such as no memory for another process
+            return self._failed(delivery, str(error) or type(error).__name__, 0.0)
         self._outbox.delivered(delivery)
         self._failures = 0
-        if not self._outbox.waiting(tried=True):
+        if not self._outbox.has_failed:
             self._notices.over(self._sender.channel, f"{self._sender.name} works again")
-        self._notices.over(f"outbox {self._sender.channel}", "the ledger can be used again")
+        self._notices.over(f"outbox {self._sender.channel}", "notifications go out again")
         return 0.0
 
-    def _failed(self, delivery: Delivery, error: NotDelivered) -> float:
+    def _failed(self, delivery: Delivery, why: str, wait: float) -> float:
         if self._stop.is_set():
             return 0.0  # it was broken off
-        own = max(error.wait, self._pause(delivery.attempts))
-        self._outbox.failed(delivery, own)
+        self._outbox.failed(delivery, max(wait, self._pause(delivery.attempts)))
         self._notices.trouble(
             self._sender.channel,
-            f"{self._sender.name} fails ({error}); it is tried again and again",
+            f"{self._sender.name} fails ({why}); it is tried again and again",
         )
         self._failures += 1
         return self._pause(self._failures - 1)
 
     def _pause(self, failures: int) -> float:
         pause = min(_FIRST_PAUSE * 2.0 ** min(failures, 20), _LONGEST_PAUSE)
-        return pause * self._random.uniform(0.5, 1.5)
+        return pause * self._random.uniform(0.5, 1.0)
 
     def _give_up_late(self) -> None:
+        now = time.monotonic()
+        if now < self._give_up_at:
+            return
+        self._give_up_at = now + min(_GIVE_UP_EVERY, self._give_up)
         why = f"given up after {self._give_up / 3600:g} hours"
         late = self._outbox.give_up(self._give_up, why)
         if late:

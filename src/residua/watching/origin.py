@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import urllib.request
 from http.client import HTTPMessage
 from typing import IO
@@ -19,7 +20,8 @@ def checked_url(url: str, what: str) -> SplitResult:
     Raises
     ------
     ConfigurationError
-        It is not one of http or https, or names no host.
+        It is not one of http or https, names no host, or holds characters that are to be escaped.
+        The text shows scheme and host alone: all else may be a password.
     """
     try:
         parts = urlsplit(url)
@@ -27,8 +29,29 @@ def checked_url(url: str, what: str) -> SplitResult:
     except ValueError:
         complete = False
     if not complete or any(one.isspace() or not one.isprintable() for one in url):
-        raise ConfigurationError(f"{what} is {url!r}; wanted an address such as https://host/path")
+        raise ConfigurationError(
+            f"{what} is {_shown(url)}; wanted an address such as https://host:8080/path"
+        )
+    if not (parts.path + parts.query).isascii():
+        raise ConfigurationError(
+            f"{what} is {_shown(url)}, with characters after the host that are not ASCII; escape "
+            f"them, as %C3%BC for ü"
+        )
     return parts
+
+
+def _shown(url: str) -> str:
+    """Return of an address what is no secret, however it is mistyped."""
+    scheme = re.match(r"[a-z][a-z0-9+.-]*://", url, re.IGNORECASE)
+    if scheme is None:
+        return "an address without http:// or https:// at its beginning"
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return repr(f"{scheme[0]}…")
+    # Where a password holds a / or a #, what looks like the host is a part of it.
+    hidden = "@" in url and "@" not in parts.netloc
+    return repr(f"{scheme[0]}{'' if hidden else parts.hostname or ''}…")
 
 
 def without_password(parts: SplitResult) -> str:

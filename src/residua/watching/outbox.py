@@ -61,15 +61,25 @@ class Outbox:
             ).fetchone()
         return None if due is None else max(0.0, due - self._ledger.running)
 
-    def waiting(self, *, tried: bool = False) -> int:
-        """Return how many wait; with ``tried``, how many of them for another attempt."""
+    def waiting(self) -> int:
+        """Return how many wait."""
         with self._ledger.reading() as base:
             (count,) = base.execute(
-                "SELECT COUNT(*) FROM outbox WHERE channel = ? AND failed IS NULL "
-                "AND attempts >= ?",
-                (self._channel, int(tried)),
+                "SELECT COUNT(*) FROM outbox WHERE channel = ? AND failed IS NULL",
+                (self._channel,),
             ).fetchone()
         return int(count)
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether one waits for another attempt."""
+        with self._ledger.reading() as base:
+            (found,) = base.execute(
+                "SELECT EXISTS (SELECT 1 FROM outbox WHERE channel = ? AND failed IS NULL "
+                "AND attempts > 0)",
+                (self._channel,),
+            ).fetchone()
+        return bool(found)
 
     def delivered(self, delivery: Delivery) -> None:
         """Take one out."""

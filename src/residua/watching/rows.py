@@ -154,7 +154,7 @@ class RowFile(Rows):
             descriptor, length = self._opened()
             data = self._text(rows) if length else self._header + self._text(rows)
             try:
-                _write_all(descriptor, data)
+                write_all(descriptor, data)
                 os.fsync(descriptor)
             except OSError:
                 with contextlib.suppress(OSError):
@@ -182,17 +182,15 @@ class RowFile(Rows):
     def _open(self) -> int:
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
         descriptor = os.open(self._path, flags, 0o666)
-        if not lock(descriptor):
+        try:
+            if not lock(descriptor):
+                raise OutputError(
+                    f"another process writes rows to {self._path}; give each a file of its own"
+                )
+            _make_lasting(self._path.parent)
+        except BaseException:
             os.close(descriptor)
-            raise OutputError(
-                f"another process writes rows to {self._path}; give each a file of its own"
-            )
-        if hasattr(os, "O_DIRECTORY"):  # a new file's name is to last as well
-            folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+            raise
         return descriptor
 
     def _adopted(self, descriptor: int) -> Position:
@@ -208,7 +206,7 @@ class RowFile(Rows):
                 f"or move it away"
             )
         if last != b"\n":
-            _write_all(descriptor, b"\n")
+            write_all(descriptor, b"\n")
         return self._position(descriptor)
 
     def _is_first_line(self, line: bytes) -> bool:
@@ -240,6 +238,17 @@ class RowFile(Rows):
             ) from error
 
 
-def _write_all(descriptor: int, data: bytes) -> None:
+def _make_lasting(folder: Path) -> None:
+    """Flush the names in a folder to disk: that of a new file is to last as well."""
+    if hasattr(os, "O_DIRECTORY"):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write to an open file, until all of it is written."""
     while data:
         data = data[os.write(descriptor, data) :]

@@ -45,6 +45,8 @@ class _Waiting:
     """When to look at it next; infinite: a look is under way."""
     signature: Signature | None = None
     still_since: float = 0.0
+    changed: float = 0.0
+    """When it last changed, as far as that is known."""
     tries: int = 0
     """Times that it stood still and could not be read."""
 
@@ -95,11 +97,14 @@ class Settling:
                 return key
         return None
 
-    def looked(self, key: bytes, signature: Signature, now: float) -> bool:
-        """Take in what a file looks like; True: it has stood still and is to be read."""
+    def looked(self, key: bytes, signature: Signature, now: float, age: float = 0.0) -> bool:
+        """Take in what a file looks like; True: it has stood still and is to be read.
+
+        A new signature may have an ``age`` in seconds, of which patience is shorter.
+        """
         one = self._waiting[key]
         if signature != one.signature:
-            one.signature, one.still_since = signature, now
+            one.signature, one.still_since, one.changed = signature, now, now - age
             self._tried -= one.tries > 0
             one.tries = 0
         elif now - one.still_since >= self._settle:
@@ -110,12 +115,12 @@ class Settling:
     def failed(self, key: bytes, now: float) -> bool:
         """Take in that a file could not be read; True: it has been waited for long enough."""
         one = self._waiting[key]
-        if now - one.still_since >= self._patience:
+        if now - one.changed >= self._patience:
             return True
         self._tried += one.tries == 0
         pause = max(self._settle, _SHORTEST_PAUSE) * 2 ** min(one.tries, _MOST_DOUBLINGS)
         one.tries += 1
-        self._look(key, one, min(now + pause, one.still_since + self._patience))
+        self._look(key, one, min(now + pause, one.changed + self._patience))
         return False
 
     def postpone(self, key: bytes, until: float) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from pathlib import PurePosixPath
 
 from residua.images.opening import picture_extensions
 from residua.watching.settling import UNKNOWN, Signature
@@ -31,11 +30,10 @@ class Names:
             and os.path.splitext(stem)[1].lower() not in _UNFINISHED  # noqa: PTH122
         )
 
-    def is_wanted(self, below: str) -> bool:
-        """Say whether a path below the folder is wanted: nothing of it may be hidden."""
-        *folders, name = PurePosixPath(below).parts or ("",)
-        hidden = any(folder.startswith(".") for folder in folders)
-        return bool(name) and not hidden and self.is_picture(name)
+
+def is_hidden(below: str) -> bool:
+    """Say whether a part of a path, or all of it, is hidden."""
+    return below.startswith(".") or f"{os.sep}." in below
 
 
 def walk(
@@ -43,7 +41,7 @@ def walk(
 ) -> Iterator[tuple[str, Signature] | None]:
     """Yield the pictures below a folder, as they lie there; None for each entry that is none.
 
-    Links to folders are followed, each real folder once.
+    Links to folders are not followed: the same picture would be found under two names.
 
     Parameters
     ----------
@@ -61,20 +59,16 @@ def walk(
         Below ``root``.
     signature : Signature
     """
-    folders, seen = [below], set[tuple[int, int]]()
+    folders = [below]
     while folders:
         folder = folders.pop()
         path = os.path.join(root, folder)  # noqa: PTH118
         try:
-            status = os.stat(path)  # noqa: PTH116
-            if (status.st_dev, status.st_ino) in seen:
-                continue
-            seen.add((status.st_dev, status.st_ino))
             with os.scandir(path) as entries:
                 for entry in entries:
                     if entry.name.startswith("."):
                         yield None
-                    elif _is_folder(entry):
+                    elif entry.is_dir(follow_symlinks=False):
                         folders.append(f"{folder}{entry.name}{os.sep}")
                     else:
                         yield _picture(folder, entry, names)
@@ -82,13 +76,6 @@ def walk(
             continue
         except OSError as error:
             complain(path, error)
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link that leads to itself
-        return False
 
 
 def _picture(folder: str, entry: os.DirEntry[str], names: Names) -> tuple[str, Signature] | None:

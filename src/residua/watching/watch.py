@@ -3,59 +3,32 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import os
 import re
 import sqlite3
-import time
-from collections.abc import Callable, Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from residua.engines.base import Precision
-from residua.errors import ConfigurationError, EngineFailed, ImageError, OutputError
-from residua.images.decode import decode_image, printable
-from residua.images.parallel import map_in_order, usable_processors
+from residua.errors import ConfigurationError
+from residua.images.decode import printable
 from residua.watching.camera import CameraSource
 from residua.watching.command import Command
 from residua.watching.folder import FolderSource
-from residua.watching.judging import Judge, Reading
-from residua.watching.ledger import Entry, Ledger
+from residua.watching.judging import Judge
+from residua.watching.ledger import Ledger
+from residua.watching.loop import Loop, Stop, Tally
 from residua.watching.model import LiveModel
 from residua.watching.notices import Notices, Say
 from residua.watching.notifying import CHANNELS, Channel, Sender, Webhook, drop_unwanted
 from residua.watching.origin import checked_url, without_password
 from residua.watching.outbox import Outbox
 from residua.watching.rows import RowFile, Rows, RowStream
-from residua.watching.source import Candidate, Source
-
-_MOST_READERS = 4
-_LONGEST_WAIT = 0.2
-_RETRY = 5.0
-_TRY_AT_THE_END = 30.0
-
-
-class Stop(Protocol):
-    """What says that the watcher is to end, such as a ``threading.Event``."""
-
-    def is_set(self) -> bool:
-        """Whether it is to end."""
-
-
-@dataclass
-class Tally:
-    """What a watcher did since it was started."""
-
-    scored: int = 0
-    flagged: int = 0
-    """Of them anomalous."""
-    failed: int = 0
-    """Pictures that could not be read."""
-    waiting: int = 0
-    """Notifications that are still to be delivered."""
+from residua.watching.source import Source
 
 
 def watch(
@@ -214,151 +187,24 @@ def watch(
             on_error=on_error,
             heatmaps=None if heatmaps is None else Path(heatmaps),
         )
-        loop = _Loop(pictures, model, judge, record, rows, channels, notices, on_row)
-        return loop.run(stop, once=once)
+        loop = Loop(pictures, model, judge, record, rows, channels, notices, on_row, once=once)
+        return loop.run(stop or threading.Event())
 
 
 def default_ledger(bundle: str | os.PathLike[str], source: str | os.PathLike[str]) -> Path:
-    """Return the ledger of a bundle and a source in the user's state folder."""
+    """Return the ledger of a bundle and a source in the user's state folder.
+
+    A bundle is known by its own path: where that is a link, it may come to lead to another one.
+    """
     from platformdirs import user_state_path
 
     place = os.fspath(source)
-    both = f"{printable(str(Path(bundle).resolve()))}\n{_source_name(place)}"
+    both = f"{printable(str(Path(bundle).absolute()))}\n{_source_name(place)}"
     name = Path(place).name if "://" not in place else checked_url(place, "it").hostname
     words = re.sub(r"[^\w-]+", "-", f"{Path(bundle).stem}-{name}", flags=re.ASCII).strip("-")[:80]
     digest = hashlib.sha256(both.encode()).hexdigest()[:16]
     folder = user_state_path("residua", appauthor=False) / "watch"
     return folder / f"{words}-{digest}.sqlite"
-
-
-class _Loop:
-    """What is done over and over."""
-
-    def __init__(
-        self,
-        source: Source,
-        model: LiveModel,
-        judge: Judge,
-        ledger: Ledger,
-        rows: Rows,
-        channels: Sequence[Channel],
-        notices: Notices,
-        on_row: Callable[[dict[str, Any]], None] | None,
-    ) -> None:
-        self._source, self._model, self._judge = source, model, judge
-        self._ledger, self._rows, self._channels = ledger, rows, channels
-        self._notices, self._on_row = notices, on_row
-        self._tally = Tally()
-        self._rows_due = -math.inf
-
-    def run(self, stop: Stop | None, *, once: bool) -> Tally:
-        """Go on until told to stop or, with ``once``, until nothing is left."""
-        while not (stop is not None and stop.is_set()):
-            now = time.monotonic()
-            self._model.refresh(now)
-            if now >= self._rows_due:
-                self._write_rows(now)
-            taken = self._source.take(now, self._model.batch_size)
-            if taken:
-                self._score(taken, now)
-            elif self._source.exhausted:
-                break
-            else:
-                self._wait(now)
-        self._end(once=once)
-        return self._tally
-
-    def _wait(self, now: float) -> None:
-        pause = min(self._source.next_take(now) - time.monotonic(), _LONGEST_WAIT)
-        if pause > 0 and self._source.wake.wait(pause):
-            self._source.wake.clear()
-
-    def _score(self, taken: list[Candidate], now: float) -> None:
-        """Read, score and record some pictures: all of them or none."""
-        workers = min(_MOST_READERS, len(taken), usable_processors())
-        readings = list(map_in_order(self._read, taken, workers=workers, window=len(taken)))
-        fresh = [one for one in readings if one.image is not None]
-        known = [one for one in readings if one.known]
-        failed = [one for one in readings if one.error is not None]
-        for one in readings:
-            if one.image is None and one.error is None and not one.known:
-                self._source.look_again(one.candidate, now)
-        failed = [one for one in failed if self._source.failed(one.candidate, now)]
-        try:
-            entries = self._judge.scored(fresh) + [self._judge.unreadable(one) for one in failed]
-            self._record(entries, known, fresh + failed)
-        except (EngineFailed, sqlite3.Error) as error:
-            what = "be computed" if isinstance(error, EngineFailed) else "go to the ledger"
-            self._notices.trouble("scores", f"scores cannot {what} ({error}); trying again")
-            for one in fresh + failed + known:
-                self._source.postpone(one.candidate, now + _RETRY)
-            return
-        self._notices.over("scores", "pictures are scored again")
-        for one in fresh + failed + known:
-            self._source.done(one.candidate)
-        for entry in entries:
-            self._count(entry)
-        if self._rows_due == -math.inf:
-            self._write_rows(now)
-        if any(entry.calls for entry in entries):
-            for channel in self._channels:
-                channel.wake()
-
-    def _read(self, candidate: Candidate) -> Reading:
-        """Read, identify and decode a picture; called from several threads."""
-        try:
-            content = self._source.read(candidate)
-            if content is None:
-                return Reading(candidate)
-            sha256 = hashlib.sha256(content).digest()
-        except ImageError as error:
-            known = self._ledger.knows(candidate.key, b"")
-            return Reading(candidate, known=known, error=None if known else error)
-        if self._ledger.knows(candidate.key, sha256):
-            return Reading(candidate, sha256, known=True)
-        try:
-            image = decode_image(content, self._model.spec, name=candidate.name)
-        except ImageError as error:
-            return Reading(candidate, sha256, error=error)
-        return Reading(candidate, sha256, image)
-
-    def _record(
-        self, entries: list[Entry], known: list[Reading], judged: Sequence[Reading]
-    ) -> None:
-        seen_again = [
-            (one.candidate.key, one.sha256, one.candidate.signature)
-            for one in known
-            if one.candidate.signature is not None
-        ]
-        snapshots = [one.sha256.hex() for one in judged if one.candidate.signature is None]
-        if entries or seen_again:
-            self._ledger.record(entries, seen_again, snapshots[-1] if snapshots else None)
-
-    def _count(self, entry: Entry) -> None:
-        self._tally.scored += entry.score is not None
-        self._tally.failed += entry.score is None
-        row = json.loads(entry.record)
-        self._tally.flagged += bool(row["anomalous"])
-        if self._on_row is not None:
-            self._on_row(row)
-
-    def _write_rows(self, now: float) -> None:
-        """Write what waits in the ledger; where that fails, again a little later."""
-        try:
-            self._rows.write()
-        except (OutputError, sqlite3.Error) as error:
-            self._rows_due = now + _RETRY
-            self._notices.trouble("rows", f"{error}; the ledger keeps the rows until it works")
-        else:
-            self._rows_due = -math.inf
-            self._notices.over("rows", "the rows are written again")
-
-    def _end(self, *, once: bool) -> None:
-        if once:
-            self._rows.write()
-            self._tally.waiting = sum(channel.finish(_TRY_AT_THE_END) for channel in self._channels)
-        elif self._rows_due > -math.inf:
-            self._write_rows(time.monotonic())
 
 
 @contextmanager
@@ -371,8 +217,11 @@ def _failures_named(ledger: Ledger) -> Iterator[None]:
 
 
 def _source_name(place: str) -> str:
+    """Return by what a ledger knows its source; what follows a camera's host may be a secret."""
     if "://" in place:
-        return without_password(checked_url(place, "the camera"))
+        parts = checked_url(place, "the camera")
+        digest = hashlib.sha256(without_password(parts).encode()).hexdigest()[:16]
+        return f"{parts.scheme}://{parts.hostname} (address {digest})"
     return printable(str(Path(place).resolve()))
 
 

@@ -11,6 +11,7 @@ const FRAME = 512;
 
 // No connection, no token, not allowed, no such model, at its limit for long.
 const ENDING = new Set([0, 401, 403, 404, 429, 503]);
+const CANCELLED = "Cancelled";
 const VIEWS = ["heatmap", "reconstruction", "input"];
 
 /** Bytes that a picture takes in a request, at most. @param {{file: File, name: string}} item */
@@ -36,11 +37,14 @@ export function nextRequest(waiting, { max_pictures: most, max_bytes: room }) {
 function agree(answer, sent) {
   const results = answer?.results;
   const whole = Array.isArray(results) && results.length === sent.length
-    && results.every((one) => one && typeof one === "object" && (typeof one.score === "number" ? typeof one.threshold === "number" : Boolean(one.error)));
+    && results.every((one) => one && typeof one === "object" && (
+      typeof one.score === "number" ? typeof one.threshold === "number" : Boolean(one.error)
+    ));
   if (!whole)
     throw new Refusal({
       status: 200, title: "Not an answer",
-      detail: `The service's answer does not hold a result for each of the ${sent.length} pictures sent. This page and the service may be of different versions: load the page again.`,
+      detail: `The service's answer does not hold a result for each of the ${sent.length} pictures `
+        + "sent. This page and the service may be of different versions: load the page again.",
     });
 }
 
@@ -48,7 +52,8 @@ function agree(answer, sent) {
  * @param {Object} needs
  * @param {import("./api.js").Api} needs.api
  * @param {import("./batch.js").Batch} needs.batch
- * @param {() => ?{name: string, max_pictures: number, max_bytes: number}} needs.target Model and limits.
+ * @param {() => ?{name: string, max_pictures: number, max_bytes: number}} needs.target Model and
+ *   limits.
  * @param {(answered: import("./batch.js").Item[]) => void} needs.changed Some items have news.
  * @param {(words: string) => void} needs.waiting Why nothing moves just now; empty: it does.
  * @param {() => void} needs.finished Nothing is on its way any more.
@@ -64,11 +69,14 @@ export function createUpload({ api, batch, target, changed, waiting, finished })
     try {
       const answer = await api.score(name, items, {
         include: VIEWS, signal,
-        onWait: (seconds) => waiting(`The service is at its limit; trying again in ${Math.max(1, Math.ceil(seconds))} s.`),
+        onWait: (seconds) => waiting(
+          `The service is at its limit; trying again in ${Math.max(1, Math.ceil(seconds))} s.`
+        ),
       });
       signal.throwIfAborted();
       agree(answer, items);
-      answer.results.forEach((result, k) => batch.answer(items[k], result, answer.model, answer.revision));
+      const { model, revision } = answer;
+      answer.results.forEach((result, k) => batch.answer(items[k], result, model, revision));
     } catch (error) {
       if (signal.aborted || !(error instanceof Refusal)) throw error;
       if (error.status === 413 && items.length > 1) {
@@ -88,7 +96,13 @@ export function createUpload({ api, batch, target, changed, waiting, finished })
   function refuseHeavy(open, { max_bytes: room }) {
     const heavy = open.filter((item) => weight(item) > room);
     for (const item of heavy)
-      batch.giveUp(item, "Too large", `The file has ${bytes(item.file.size)} and the service takes ${bytes(room)} in a request. Send a smaller file, or have the limit raised.`, false);
+      batch.giveUp(
+        item,
+        "Too large",
+        `The file has ${bytes(item.file.size)} and the service takes ${bytes(room)} in a request. `
+          + "Send a smaller file, or have the limit raised.",
+        false,
+      );
     if (heavy.length) changed(heavy);
     return open.filter((item) => weight(item) <= room);
   }
@@ -96,9 +110,9 @@ export function createUpload({ api, batch, target, changed, waiting, finished })
   /** End what runs; whatever has no answer says why. */
   function end(title, words) {
     running = null;
-    const open = batch.items().filter((item) => item.state === "sending" || item.state === "waiting");
+    const open = batch.items().filter(({ state }) => state === "sending" || state === "waiting");
     for (const item of open) batch.giveUp(item, title, words);
-    waiting("");
+    waiting(open.length && title !== CANCELLED ? `${title}. ${words}` : "");
     changed(open);
     finished();
   }
@@ -110,13 +124,21 @@ export function createUpload({ api, batch, target, changed, waiting, finished })
         const open = batch.items().filter((item) => item.state === "waiting");
         if (!open.length || !to) break;
         const fit = refuseHeavy(open, to);
-        if (fit.length) await send(nextRequest(fit, { ...to, max_pictures: Math.min(most, to.max_pictures) }), to, signal);
+        if (fit.length)
+          await send(
+            nextRequest(fit, { ...to, max_pictures: Math.min(most, to.max_pictures) }),
+            to,
+            signal,
+          );
       }
       end("Not sent", "No model is chosen to score it with.");
     } catch (error) {
       if (signal.aborted) return;
       if (!(error instanceof Refusal)) console.error(error);
-      end(error.title ?? "Not sent", error instanceof Refusal ? error.message : `This page failed at it: ${error.message}`);
+      end(
+        error.title ?? "Not sent",
+        error instanceof Refusal ? error.message : `This page failed at it: ${error.message}`,
+      );
     }
   }
 
@@ -126,12 +148,13 @@ export function createUpload({ api, batch, target, changed, waiting, finished })
     start() {
       if (running !== null || !target()) return;
       running = new AbortController();
+      waiting("");
       run(running);
     },
     cancel() {
       if (running === null) return;
       running.abort();
-      end("Cancelled", "It was not scored: the batch was cancelled.");
+      end(CANCELLED, "It was not scored: the batch was cancelled.");
     },
   };
 }

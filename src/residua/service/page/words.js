@@ -27,7 +27,8 @@ export function percent(share) {
  */
 export function pInWords(p, n = null) {
   // With n pictures p is at least 1 / (n + 1): then not one of them scored as high.
-  if (n && p <= 1.0001 / (n + 1)) return `None of the ${count(n)} held-out normal pictures scores as high`;
+  if (n && p <= 1.0001 / (n + 1))
+    return `None of the ${count(n)} held-out normal pictures scores as high`;
   if (p > 0.95) return "Nearly every normal picture scores as high";
   if (p > 0.35) return `${Math.round(10 * p)} in 10 normal pictures score as high`;
   return `1 in ${count(Math.round(1 / p))} normal pictures scores as high`;
@@ -49,4 +50,5 @@ export function moment(text) {
 }
 
 /** Whether a score lies beyond the limits. */
-export const isFlagged = (score, upper, lower) => score > upper || (lower !== null && score < lower);
+export const isFlagged = (score, upper, lower) =>
+  score > upper || (lower !== null && score < lower);

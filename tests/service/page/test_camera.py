@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from .stand_in import Station
-from .visiting import once, visit
+from .visiting import visit
 
 Until = Callable[[Callable[[], object]], None]
 
@@ -46,7 +46,6 @@ def test_a_picture_is_scored_every_so_often_until_that_is_turned_off(
     assert len(station.calls("POST", "/score")) == sent
 
 
-@once
 def test_no_picture_is_taken_while_the_last_one_has_no_verdict(
     page: Any, station: Station, until: Until
 ) -> None:
@@ -80,7 +79,6 @@ def test_the_camera_stops_when_told_and_when_the_view_is_left(page: Any, station
         ("OddError", "The camera does not start: odd"),
     ],
 )
-@once
 def test_a_camera_that_does_not_start_says_why(
     page: Any, station: Station, error: str, words: str
 ) -> None:
@@ -94,7 +92,6 @@ def test_a_camera_that_does_not_start_says_why(
     assert page.get_by_role("button", name="Capture and score").is_disabled()
 
 
-@once
 def test_without_https_the_page_says_that_there_is_no_camera(page: Any, station: Station) -> None:
     page.add_init_script("Object.defineProperty(window, 'isSecureContext', {value: false})")
     visit(page, station)
@@ -102,7 +99,6 @@ def test_without_https_the_page_says_that_there_is_no_camera(page: Any, station:
     page.locator(".camera", has_text="only to pages on https or localhost").wait_for()
 
 
-@once
 def test_a_camera_that_is_unplugged_is_noticed(page: Any, station: Station) -> None:
     start(page, station)
     page.evaluate(

@@ -10,14 +10,11 @@ from typing import Any
 
 import pytest
 
+from .giving import give
 from .stand_in import Station, detail, picture, png
-from .visiting import once, visit
+from .visiting import both, visit
 
 Until = Callable[[Callable[[], object]], None]
-
-# Script that makes a file of the name and the bytes it is given.
-_FILE = "([name, bytes]) => new File([new Uint8Array(bytes)], name, {type: 'image/png'})"
-
 
 def send(page: Any, *names: str) -> None:
     page.set_input_files("input[type=file]", [picture(name, k) for k, name in enumerate(names)])
@@ -30,20 +27,6 @@ def names(page: Any) -> list[str]:
 
 def progress(page: Any, words: str) -> None:
     page.locator(".progress-said", has_text=words).wait_for()
-
-
-def give(page: Any, event: str, carrier: str, name: str) -> None:
-    """Dispatch an event of the document that carries one file."""
-    page.evaluate(
-        f"""([event, carrier, name, bytes]) => {{
-            const transfer = new DataTransfer();
-            transfer.items.add(({_FILE})([name, bytes]));
-            const Kind = carrier === "clipboardData" ? ClipboardEvent : DragEvent;
-            document.body.dispatchEvent(
-                new Kind(event, {{[carrier]: transfer, bubbles: true, cancelable: true}}));
-        }}""",
-        [event, carrier, name, list(png())],
-    )
 
 
 def test_a_picked_picture_is_shown_with_its_verdict_in_words_shape_and_number(
@@ -68,7 +51,7 @@ def test_a_picked_picture_is_shown_with_its_verdict_in_words_shape_and_number(
 def test_a_dropped_picture_is_scored(page: Any, station: Station) -> None:
     visit(page, station)
     page.locator(".intake").wait_for()
-    give(page, "drop", "dataTransfer", "dropped_0.2.png")
+    give(page, "drop", "dataTransfer", "dropped_0.2.png", png())
     progress(page, "1 of 1 picture scored")
     assert names(page) == ["dropped_0.2.png"]
 
@@ -76,12 +59,11 @@ def test_a_dropped_picture_is_scored(page: Any, station: Station) -> None:
 def test_a_pasted_picture_without_a_name_gets_one(page: Any, station: Station) -> None:
     visit(page, station)
     page.locator(".intake").wait_for()
-    give(page, "paste", "clipboardData", "image.png")
+    give(page, "paste", "clipboardData", "image.png", png())
     progress(page, "1 of 1 picture scored")
     assert names(page)[0].startswith("pasted-")
 
 
-@once
 def test_a_dropped_folder_gives_its_pictures(page: Any, station: Station) -> None:
     visit(page, station)
     found = page.evaluate(
@@ -112,7 +94,6 @@ def test_a_batch_goes_in_small_requests_and_the_highest_score_comes_first(
     assert page.inner_text(".result h2") == "p_0.725.png"
 
 
-@once
 def test_no_request_carries_more_than_the_service_takes(page: Any, station: Station) -> None:
     visit(page, station)
     size = len(png())
@@ -157,6 +138,7 @@ def test_flagged_pictures_can_be_seen_alone(page: Any, station: Station) -> None
     assert names(page) == ["b_0.6.png", "a_0.3.png"]
 
 
+@both
 def test_rows_and_results_are_walked_through_with_keys(page: Any, station: Station) -> None:
     visit(page, station)
     send(page, "a_0.3.png", "b_0.6.png", "c_0.1.png")
@@ -231,7 +213,6 @@ def test_reconstruction_and_input_stand_beside_the_picture(page: Any, station: S
         assert image.evaluate("(e) => e.naturalWidth") in (48, 32)
 
 
-@once
 def test_a_picture_that_the_browser_cannot_draw_is_shown_as_the_model_saw_it(
     page: Any, station: Station
 ) -> None:
@@ -265,7 +246,6 @@ def test_a_name_that_is_markup_stays_a_name(page: Any, station: Station) -> None
 
 
 @pytest.mark.parametrize("status", [429, 503])
-@once
 def test_a_service_at_its_limit_is_asked_again_when_it_said(
     page: Any, station: Station, status: int
 ) -> None:
@@ -290,7 +270,6 @@ def test_a_batch_can_be_cancelled_and_taken_up_again(page: Any, station: Station
     progress(page, "10 of 10 pictures scored")
 
 
-@once
 def test_a_refused_request_leaves_its_reason_with_each_picture(page: Any, station: Station) -> None:
     visit(page, station)
     station.refuse("POST", "/score", 500, "The engine failed; the log has the rest.")
@@ -300,7 +279,6 @@ def test_a_refused_request_leaves_its_reason_with_each_picture(page: Any, statio
     progress(page, "1 of 1 picture scored")
 
 
-@once
 def test_a_proxy_that_takes_less_gets_less(page: Any, station: Station) -> None:
     visit(page, station)
     station.refuse("POST", "/score", 413, raw=b"<html>413</html>")
@@ -310,7 +288,6 @@ def test_a_proxy_that_takes_less_gets_less(page: Any, station: Station) -> None:
 
 
 @pytest.mark.parametrize("raw", [b"{", b'{"results": []}', b"null"])
-@once
 def test_a_broken_answer_is_no_verdict(page: Any, station: Station, raw: bytes) -> None:
     visit(page, station)
     station.refuse("POST", "/score", 200, raw=raw)
@@ -319,7 +296,6 @@ def test_a_broken_answer_is_no_verdict(page: Any, station: Station, raw: bytes) 
     progress(page, "0 of 1 picture scored, 0 anomalous, 1 not scored")
 
 
-@once
 def test_results_are_downloaded_as_a_table_that_no_spreadsheet_computes(
     page: Any, station: Station
 ) -> None:
@@ -347,7 +323,6 @@ def test_a_cleared_batch_leaves_nothing(page: Any, station: Station) -> None:
     assert names(page) == ["b_0.2.png"]
 
 
-@once
 def test_a_score_below_the_lower_limit_is_explained(page: Any, station: Station) -> None:
     limits = detail("x").threshold.model_copy(update={"lower": 0.1})
     station.models["blobs"] = detail("blobs", threshold=limits)
@@ -369,7 +344,6 @@ def test_another_model_takes_the_verdicts_of_the_first_away(page: Any, station: 
     assert station.calls("POST", "/score")[-1].path == "/v1/models/other/score"
 
 
-@once
 def test_a_model_replaced_meanwhile_is_said_and_its_card_fetched(
     page: Any, station: Station, until: Until
 ) -> None:
@@ -383,7 +357,6 @@ def test_a_model_replaced_meanwhile_is_said_and_its_card_fetched(
     page.locator(".facts", has_text="b" * 12).wait_for()
 
 
-@once
 def test_five_hundred_pictures_keep_few_thumbnails_alive(page: Any, station: Station) -> None:
     visit(page, station)
     page.evaluate(

@@ -135,11 +135,14 @@ function start() {
     event.preventDefault();
     byId("main").focus();
   });
-  const lookAgain = async () => {
+  let looking = setTimeout(lookAgain, LOOK_EVERY);
+  async function lookAgain() {
+    clearTimeout(looking);
     if (document.visibilityState === "visible") await refresh();
-    setTimeout(lookAgain, LOOK_EVERY);
-  };
-  setTimeout(lookAgain, LOOK_EVERY);
+    clearTimeout(looking);
+    looking = setTimeout(lookAgain, LOOK_EVERY);
+  }
+  document.addEventListener("visibilitychange", lookAgain);
   begin();
 }
 

@@ -11,7 +11,6 @@ const FRAME = 512;
 
 // No connection, no token, not allowed, no such model, at its limit for long.
 const ENDING = new Set([0, 401, 403, 404, 429, 503]);
-const CANCELLED = "Cancelled";
 const VIEWS = ["heatmap", "reconstruction", "input"];
 
 /** Bytes that a picture takes in a request, at most. @param {{file: File, name: string}} item */
@@ -112,7 +111,7 @@ export function createUpload({ api, batch, target, changed, waiting, finished })
     running = null;
     const open = batch.items().filter(({ state }) => state === "sending" || state === "waiting");
     for (const item of open) batch.giveUp(item, title, words);
-    waiting(open.length && title !== CANCELLED ? `${title}. ${words}` : "");
+    waiting("");
     changed(open);
     finished();
   }
@@ -134,11 +133,12 @@ export function createUpload({ api, batch, target, changed, waiting, finished })
       end("Not sent", "No model is chosen to score it with.");
     } catch (error) {
       if (signal.aborted) return;
-      if (!(error instanceof Refusal)) console.error(error);
-      end(
-        error.title ?? "Not sent",
-        error instanceof Refusal ? error.message : `This page failed at it: ${error.message}`,
-      );
+      const known = error instanceof Refusal;
+      if (!known) console.error(error);
+      const title = known ? error.title : "Not sent";
+      const words = known ? error.message : `This page failed at it: ${error.message}`;
+      end(title, words);
+      waiting(`${title}. ${words}`);
     }
   }
 
@@ -154,7 +154,7 @@ export function createUpload({ api, batch, target, changed, waiting, finished })
     cancel() {
       if (running === null) return;
       running.abort();
-      end(CANCELLED, "It was not scored: the batch was cancelled.");
+      end("Cancelled", "It was not scored: the batch was cancelled.");
     },
   };
 }

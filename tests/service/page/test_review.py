@@ -197,15 +197,15 @@ def test_the_next_pictures_are_fetched_before_they_are_needed(
 def test_a_long_queue_is_fetched_in_parts_and_judged_to_its_end(
     page: Any, station: Station
 ) -> None:
-    station.keep(30)
+    station.keep(24)
     visit(page, station, "review")
-    for k in range(30):
+    for k in range(24):
         title(page, f"kept-{k + 1}.png")
         page.locator("body").press("r")
     page.locator(".nothing", has_text="Nothing waits").wait_for()
     saved(page, 6)
     page.locator(".waiting-count", has_text="0 wait").wait_for()
-    assert len(station.calls("PUT", "judgement")) == 30
+    assert len(station.calls("PUT", "judgement")) == 24
 
 
 def test_a_queue_that_cannot_be_fetched_says_why(page: Any, station: Station) -> None:

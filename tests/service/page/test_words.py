@@ -12,13 +12,13 @@ from pydantic import BaseModel
 from residua.service import schemas
 
 from .stand_in import Station, detail
-from .visiting import PAGE, visit
+from .visiting import PAGE
 
 
 @pytest.fixture
 def run(page: Any, station: Station) -> Any:
-    """Call a function of a module of the page."""
-    visit(page, station)
+    """Call a function of a module of the page, without the page around it."""
+    page.goto(f"{station.url}static/words.js")
 
     def call(module: str, name: str, *given: Any) -> Any:
         script = (
@@ -46,6 +46,18 @@ def test_a_p_value_is_said_as_it_is_meant(run: Any) -> None:
 )
 def test_bytes_are_said_in_the_unit_that_suits(run: Any, n: int, words: str) -> None:
     assert run("words", "bytes", n) == words
+
+
+@pytest.mark.parametrize(
+    ("said", "sentence"),
+    [
+        ("this token is not known", "This token is not known."),
+        ("plate.png is cut short; export it again.", "plate.png is cut short; export it again."),
+        ("'blobs' was replaced", "'blobs' was replaced."),
+    ],
+)
+def test_what_the_service_says_is_shown_as_a_sentence(run: Any, said: str, sentence: str) -> None:
+    assert run("words", "sentence", said) == sentence
 
 
 def test_the_share_that_a_limit_flags_is_that_of_the_quantiles(run: Any) -> None:

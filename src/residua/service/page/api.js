@@ -1,5 +1,7 @@
 // The service as the page asks it: one function a resource, and refusals in words.
 
+import { sentence } from "./words.js";
+
 const PLACE = "residua.token";
 const TRIES = 12;
 const LONGEST_WAIT = 60;
@@ -53,11 +55,12 @@ async function refusalOf(response) {
     problem = (await response.json()) ?? {};
   } catch { /* A proxy in between answers in its own way. */ }
   const text = (value) => (typeof value === "string" && value ? value : null);
+  const detail = text(problem.detail);
   const name = `${response.status} ${response.statusText}`.trim();
   return new Refusal({
     status: response.status,
     title: text(problem.title) ?? name,
-    detail: text(problem.detail) ?? `The service answered ${name} and said no more.`,
+    detail: detail ? sentence(detail) : `The service answered ${name} and said no more.`,
     after: secondsAfter(response.headers.get("Retry-After")),
   });
 }

@@ -1,6 +1,7 @@
 // The pictures of a batch and what is known of each: added, sent, scored, sorted.
 
 import { blobOf } from "./blobs.js";
+import { sentence } from "./words.js";
 
 /** @typedef {import("./records.js").PictureResult} PictureResult */
 
@@ -80,7 +81,7 @@ export function createBatch() {
           p_value: kept.p_value ?? null,
         },
         heatmap: blobOf(heatmap), reconstruction: blobOf(reconstruction), input: blobOf(input),
-        troubleTitle: result.error?.title ?? null, trouble: result.error?.detail ?? null,
+        troubleTitle: result.error?.title ?? null, trouble: result.error && sentence(result.error.detail),
       });
     },
     /** Leave an item without an answer. @param {boolean} again Whether it may be sent again. */

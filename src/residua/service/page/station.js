@@ -66,7 +66,7 @@ export function createStation(element, { api, state, keys }, leave) {
     const drifting = models.filter(({ drift }) => drift.alarm).map(({ name }) => name);
     badge.hidden = !drifting.includes(chosen);
     badge.setAttribute("aria-label", `Drift alarm: the scores of ${chosen} have drifted`);
-    role.hidden = !session;
+    role.hidden = help.hidden = !session;
     role.textContent = session
       ? (session.name ? `${session.name} (${session.role})` : session.role)
       : "";

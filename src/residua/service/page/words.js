@@ -34,6 +34,12 @@ export function pInWords(p, n = null) {
   return `1 in ${count(Math.round(1 / p))} normal pictures scores as high`;
 }
 
+/** What the service says, as a sentence; a name that it begins with stays as it is. */
+export function sentence(text) {
+  const begun = text.replace(/^[a-z]+(?= )/, (word) => word[0].toUpperCase() + word.slice(1));
+  return /[.!?]$/.test(begun) ? begun : `${begun}.`;
+}
+
 /** Bytes in the unit that suits. */
 export function bytes(n) {
   const units = ["bytes", "kB", "MB", "GB", "TB"];

@@ -184,7 +184,7 @@ class TestRecalibration:
         self.confirm(previewed)
         said = previewed.locator(".recalibration [role=alert]", has_text="Nothing was changed.")
         said.wait_for()
-        assert "more was reviewed since the preview" in said.inner_text()
+        assert "More was reviewed since the preview" in said.inner_text()
         assert open_bundle(station.bundle).manifest.threshold == before
         previewed.get_by_role("button", name="Show what it would change").click()
         previewed.locator(".preview", has_text="From 31 confirmed normal pictures").wait_for()

@@ -40,7 +40,7 @@ def test_a_wrong_token_is_refused_in_words_and_a_right_one_opens_the_page(
     page: Any, station: Service
 ) -> None:
     sign_in(page, station, "nobody-knows-this-one")
-    page.locator(".signin [role=alert]", has_text="this token is not known").wait_for()
+    page.locator(".signin [role=alert]", has_text="This token is not known; ask").wait_for()
     assert page.get_by_role("tab", name="Inspect").is_hidden()
     page.get_by_label("Token").fill(TOKENS["admin"])
     page.get_by_role("button", name="Go on").click()

@@ -31,6 +31,7 @@ _FLAGS = [
     "--disable-component-update",
     "--disable-sync",
     "--disable-dev-shm-usage",
+    "--renderer-process-limit=1",
     "--use-fake-device-for-media-stream",
     "--use-fake-ui-for-media-stream",
 ]
@@ -151,12 +152,13 @@ def chromium() -> Iterator[Any]:
         browser.close()
 
 
-@pytest.fixture(scope="session", params=[1280, 400], ids=["wide", "narrow"])
+@pytest.fixture(scope="session")
 def window(request: pytest.FixtureRequest, chromium: Any) -> Iterator[Any]:
-    """A browser, wide with a mouse or narrow with a finger."""
-    narrow = request.param == 400
+    """A browser: wide with a mouse, or narrow with a finger where a test asks for that."""
+    width = getattr(request, "param", 1280)
+    narrow = width == 400
     context = chromium.new_context(
-        viewport={"width": request.param, "height": 800},
+        viewport={"width": width, "height": 800},
         has_touch=narrow,
         is_mobile=narrow,
         permissions=["camera"],

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from .stand_in import Station
-from .visiting import once, visit
+from .visiting import visit
 
 Until = Callable[[Callable[[], object]], None]
 
@@ -32,30 +32,51 @@ def test_a_picture_is_captured_and_scored(page: Any, station: Station, by: str) 
     assert name.endswith(".png")
 
 
-def test_a_picture_is_scored_every_so_often_until_that_is_turned_off(
-    page: Any, station: Station, until: Until
-) -> None:
-    start(page, station)
-    page.get_by_label("Seconds between pictures").fill("1")
-    switch = page.get_by_role("switch", name="Score every")
-    switch.check()
-    until(lambda: len(station.calls("POST", "/score")) >= 2)
-    switch.uncheck()
-    sent = len(station.calls("POST", "/score"))
-    page.wait_for_timeout(1300)
-    assert len(station.calls("POST", "/score")) == sent
+class TestEverySoOften:
+    """Seven seconds pass when the test says so."""
 
+    @pytest.fixture(autouse=True)
+    def clock(self, page: Any) -> None:
+        page.add_init_script(
+            """{ const {setTimeout: wait, clearTimeout: forget} = window; window.due = null;
+            window.setTimeout = (f, ms) => ms === 7000 ? (window.due = f, -7) : wait(f, ms);
+            window.clearTimeout = (id) => id === -7 ? (window.due = null) : forget(id); }"""
+        )
 
-@once
-def test_no_picture_is_taken_while_the_last_one_has_no_verdict(
-    page: Any, station: Station, until: Until
-) -> None:
-    start(page, station)
-    station.hold("/score")
-    page.get_by_label("Seconds between pictures").fill("1")
-    page.get_by_role("switch", name="Score every").check()
-    page.locator(".camera", has_text="this one was left out").wait_for()
-    assert len(station.calls("POST", "/score")) == 1
+    @staticmethod
+    def begin(page: Any, station: Station) -> Any:
+        start(page, station)
+        page.get_by_label("Seconds between pictures").fill("7")
+        switch = page.get_by_role("switch", name="Score every")
+        switch.check()
+        return switch
+
+    @staticmethod
+    def let_time_pass(page: Any) -> None:
+        page.wait_for_function("window.due !== null")
+        page.evaluate("() => { const then = window.due; window.due = null; return then(); }")
+
+    def test_a_picture_is_scored_each_time_until_that_is_turned_off(
+        self, page: Any, station: Station
+    ) -> None:
+        switch = self.begin(page, station)
+        for k in (1, 2):
+            self.let_time_pass(page)
+            page.locator(".progress-said", has_text=f"{k} of {k} picture").wait_for()
+        switch.uncheck()
+        assert page.evaluate("window.due") is None
+        assert len(station.calls("POST", "/score")) == 2
+
+    def test_no_picture_is_taken_while_the_last_one_has_no_verdict(
+        self, page: Any, station: Station, until: Until
+    ) -> None:
+        self.begin(page, station)
+        station.hold("/score")
+        self.let_time_pass(page)
+        until(lambda: station.calls("POST", "/score"))
+        self.let_time_pass(page)
+        page.locator(".camera", has_text="this one was left out").wait_for()
+        assert len(station.calls("POST", "/score")) == 1
 
 
 def test_the_camera_stops_when_told_and_when_the_view_is_left(page: Any, station: Station) -> None:
@@ -80,7 +101,6 @@ def test_the_camera_stops_when_told_and_when_the_view_is_left(page: Any, station
         ("OddError", "The camera does not start: odd"),
     ],
 )
-@once
 def test_a_camera_that_does_not_start_says_why(
     page: Any, station: Station, error: str, words: str
 ) -> None:
@@ -94,7 +114,6 @@ def test_a_camera_that_does_not_start_says_why(
     assert page.get_by_role("button", name="Capture and score").is_disabled()
 
 
-@once
 def test_without_https_the_page_says_that_there_is_no_camera(page: Any, station: Station) -> None:
     page.add_init_script("Object.defineProperty(window, 'isSecureContext', {value: false})")
     visit(page, station)
@@ -102,7 +121,6 @@ def test_without_https_the_page_says_that_there_is_no_camera(page: Any, station:
     page.locator(".camera", has_text="only to pages on https or localhost").wait_for()
 
 
-@once
 def test_a_camera_that_is_unplugged_is_noticed(page: Any, station: Station) -> None:
     start(page, station)
     page.evaluate(

@@ -10,14 +10,11 @@ from typing import Any
 
 import pytest
 
+from .giving import give
 from .stand_in import Station, detail, picture, png
-from .visiting import once, visit
+from .visiting import both, narrow, visit
 
 Until = Callable[[Callable[[], object]], None]
-
-# Script that makes a file of the name and the bytes it is given.
-_FILE = "([name, bytes]) => new File([new Uint8Array(bytes)], name, {type: 'image/png'})"
-
 
 def send(page: Any, *names: str) -> None:
     page.set_input_files("input[type=file]", [picture(name, k) for k, name in enumerate(names)])
@@ -30,20 +27,6 @@ def names(page: Any) -> list[str]:
 
 def progress(page: Any, words: str) -> None:
     page.locator(".progress-said", has_text=words).wait_for()
-
-
-def give(page: Any, event: str, carrier: str, name: str) -> None:
-    """Dispatch an event of the document that carries one file."""
-    page.evaluate(
-        f"""([event, carrier, name, bytes]) => {{
-            const transfer = new DataTransfer();
-            transfer.items.add(({_FILE})([name, bytes]));
-            const Kind = carrier === "clipboardData" ? ClipboardEvent : DragEvent;
-            document.body.dispatchEvent(
-                new Kind(event, {{[carrier]: transfer, bubbles: true, cancelable: true}}));
-        }}""",
-        [event, carrier, name, list(png())],
-    )
 
 
 def test_a_picked_picture_is_shown_with_its_verdict_in_words_shape_and_number(
@@ -68,7 +51,7 @@ def test_a_picked_picture_is_shown_with_its_verdict_in_words_shape_and_number(
 def test_a_dropped_picture_is_scored(page: Any, station: Station) -> None:
     visit(page, station)
     page.locator(".intake").wait_for()
-    give(page, "drop", "dataTransfer", "dropped_0.2.png")
+    give(page, "drop", "dataTransfer", "dropped_0.2.png", png())
     progress(page, "1 of 1 picture scored")
     assert names(page) == ["dropped_0.2.png"]
 
@@ -76,12 +59,11 @@ def test_a_dropped_picture_is_scored(page: Any, station: Station) -> None:
 def test_a_pasted_picture_without_a_name_gets_one(page: Any, station: Station) -> None:
     visit(page, station)
     page.locator(".intake").wait_for()
-    give(page, "paste", "clipboardData", "image.png")
+    give(page, "paste", "clipboardData", "image.png", png())
     progress(page, "1 of 1 picture scored")
     assert names(page)[0].startswith("pasted-")
 
 
-@once
 def test_a_dropped_folder_gives_its_pictures(page: Any, station: Station) -> None:
     visit(page, station)
     found = page.evaluate(
@@ -112,7 +94,6 @@ def test_a_batch_goes_in_small_requests_and_the_highest_score_comes_first(
     assert page.inner_text(".result h2") == "p_0.725.png"
 
 
-@once
 def test_no_request_carries_more_than_the_service_takes(page: Any, station: Station) -> None:
     visit(page, station)
     size = len(png())
@@ -157,6 +138,7 @@ def test_flagged_pictures_can_be_seen_alone(page: Any, station: Station) -> None
     assert names(page) == ["b_0.6.png", "a_0.3.png"]
 
 
+@both
 def test_rows_and_results_are_walked_through_with_keys(page: Any, station: Station) -> None:
     visit(page, station)
     send(page, "a_0.3.png", "b_0.6.png", "c_0.1.png")
@@ -175,6 +157,26 @@ def test_rows_and_results_are_walked_through_with_keys(page: Any, station: Stati
     page.get_by_role("button", name="Next result").click()
     assert title.inner_text() == "c_0.1.png"
     assert page.get_by_role("button", name="Next result").is_disabled()
+
+
+@narrow
+def test_what_would_change_is_said_within_its_row(page: Any, station: Station) -> None:
+    visit(page, station)
+    send(page, "a_0.3.png", "b_0.6.png", "c_0.1.png")
+    progress(page, "3 of 3")
+    page.locator(".whatif summary").click()
+    exact = page.get_by_label("Threshold to try, as a number")
+    exact.fill("0.05")
+    exact.press("Enter")
+    page.locator(".would-change .would").nth(1).wait_for()
+    outside = page.evaluate(
+        """() => [...document.querySelectorAll(".would")].map((would) => {
+            const [box, row, next] = [would, would.closest("tr"),
+                would.closest("td").nextElementSibling].map((e) => e.getBoundingClientRect());
+            return [box.top - row.top, row.bottom - box.bottom, next.left - box.right];
+        }).filter((room) => Math.min(...room) < 0)"""
+    )
+    assert outside == []
 
 
 def test_a_threshold_can_be_tried_and_nothing_of_it_reaches_the_service(
@@ -231,7 +233,6 @@ def test_reconstruction_and_input_stand_beside_the_picture(page: Any, station: S
         assert image.evaluate("(e) => e.naturalWidth") in (48, 32)
 
 
-@once
 def test_a_picture_that_the_browser_cannot_draw_is_shown_as_the_model_saw_it(
     page: Any, station: Station
 ) -> None:
@@ -242,8 +243,7 @@ def test_a_picture_that_the_browser_cannot_draw_is_shown_as_the_model_saw_it(
     progress(page, "1 of 1")
     below = page.locator(".result .stage .below")
     below.wait_for()
-    page.wait_for_timeout(100)
-    assert below.evaluate("(e) => e.naturalWidth") == 32
+    page.wait_for_function("(e) => e.naturalWidth === 32", arg=below.element_handle())
 
 
 def test_a_picture_without_verdict_says_why(page: Any, station: Station) -> None:
@@ -265,12 +265,11 @@ def test_a_name_that_is_markup_stays_a_name(page: Any, station: Station) -> None
 
 
 @pytest.mark.parametrize("status", [429, 503])
-@once
 def test_a_service_at_its_limit_is_asked_again_when_it_said(
     page: Any, station: Station, status: int
 ) -> None:
     visit(page, station)
-    station.refuse("POST", "/score", status, "Too many at once.", retry_after="1")
+    station.refuse("POST", "/score", status, "Too many at once.", retry_after="0.2")
     send(page, "a_0.6.png")
     page.locator(".waiting", has_text="trying again in 1 s").wait_for()
     progress(page, "1 of 1 picture scored")
@@ -290,7 +289,6 @@ def test_a_batch_can_be_cancelled_and_taken_up_again(page: Any, station: Station
     progress(page, "10 of 10 pictures scored")
 
 
-@once
 def test_a_refused_request_leaves_its_reason_with_each_picture(page: Any, station: Station) -> None:
     visit(page, station)
     station.refuse("POST", "/score", 500, "The engine failed; the log has the rest.")
@@ -300,7 +298,6 @@ def test_a_refused_request_leaves_its_reason_with_each_picture(page: Any, statio
     progress(page, "1 of 1 picture scored")
 
 
-@once
 def test_a_proxy_that_takes_less_gets_less(page: Any, station: Station) -> None:
     visit(page, station)
     station.refuse("POST", "/score", 413, raw=b"<html>413</html>")
@@ -310,7 +307,6 @@ def test_a_proxy_that_takes_less_gets_less(page: Any, station: Station) -> None:
 
 
 @pytest.mark.parametrize("raw", [b"{", b'{"results": []}', b"null"])
-@once
 def test_a_broken_answer_is_no_verdict(page: Any, station: Station, raw: bytes) -> None:
     visit(page, station)
     station.refuse("POST", "/score", 200, raw=raw)
@@ -319,7 +315,6 @@ def test_a_broken_answer_is_no_verdict(page: Any, station: Station, raw: bytes) 
     progress(page, "0 of 1 picture scored, 0 anomalous, 1 not scored")
 
 
-@once
 def test_results_are_downloaded_as_a_table_that_no_spreadsheet_computes(
     page: Any, station: Station
 ) -> None:
@@ -347,7 +342,6 @@ def test_a_cleared_batch_leaves_nothing(page: Any, station: Station) -> None:
     assert names(page) == ["b_0.2.png"]
 
 
-@once
 def test_a_score_below_the_lower_limit_is_explained(page: Any, station: Station) -> None:
     limits = detail("x").threshold.model_copy(update={"lower": 0.1})
     station.models["blobs"] = detail("blobs", threshold=limits)
@@ -369,7 +363,6 @@ def test_another_model_takes_the_verdicts_of_the_first_away(page: Any, station: 
     assert station.calls("POST", "/score")[-1].path == "/v1/models/other/score"
 
 
-@once
 def test_a_model_replaced_meanwhile_is_said_and_its_card_fetched(
     page: Any, station: Station, until: Until
 ) -> None:
@@ -383,8 +376,7 @@ def test_a_model_replaced_meanwhile_is_said_and_its_card_fetched(
     page.locator(".facts", has_text="b" * 12).wait_for()
 
 
-@once
-def test_five_hundred_pictures_keep_few_thumbnails_alive(page: Any, station: Station) -> None:
+def test_hundreds_of_pictures_keep_few_thumbnails_alive(page: Any, station: Station) -> None:
     visit(page, station)
     page.evaluate(
         """() => { const {createObjectURL, revokeObjectURL} = URL; window.alive = 0;
@@ -396,12 +388,16 @@ def test_five_hundred_pictures_keep_few_thumbnails_alive(page: Any, station: Sta
         "input[type=file]",
         [
             {"name": f"p{k}_{k / 1000}.png", "mimeType": "image/png", "buffer": content}
-            for k in range(500)
+            for k in range(240)
         ],
     )
-    page.locator(".progress-said", has_text="500 of 500").wait_for(timeout=20_000)
-    for _ in range(8):
-        page.locator(".batch-scroll").evaluate("(e) => e.scrollBy(0, 3000)")
-        page.wait_for_timeout(30)
-    assert page.locator(".batch tbody tr").count() == 500
-    assert page.evaluate("window.alive") < 60
+    page.locator(".progress-said", has_text="240 of 240").wait_for(timeout=20_000)
+    drawn = """(at) => { const list = document.querySelector(".batch-scroll");
+        if (list.scrollTop !== at) { list.scrollTop = at; return false; }
+        const [box, rows] = [list.getBoundingClientRect(), [...list.querySelectorAll("tbody img")]];
+        const inside = ({top, bottom}) => top > box.top && bottom < box.bottom;
+        const seen = rows.filter((image) => inside(image.getBoundingClientRect()));
+        return seen.length > 3 && seen.every((image) => image.src) && window.alive < 60; }"""
+    for place in (0, 4000, 8000, 4000):
+        page.wait_for_function(drawn, arg=place)
+    assert page.locator(".batch tbody tr").count() == 240

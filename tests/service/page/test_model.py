@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .stand_in import Station, detail, drift
-from .visiting import once, visit
+from .visiting import visit
 
 
 def test_the_card_says_what_the_model_is(page: Any, station: Station) -> None:
@@ -23,7 +23,6 @@ def test_the_card_says_what_the_model_is(page: Any, station: Station) -> None:
     )
 
 
-@once
 def test_a_bundle_that_is_not_served_is_said(page: Any, station: Station) -> None:
     station.models["blobs"] = detail("blobs", reload_failed="Its checksum is wrong.")
     visit(page, station, "model")
@@ -49,7 +48,6 @@ def test_an_alarm_of_drift_is_seen_everywhere_and_taken_down_when_confirmed(
     badge.wait_for(state="hidden")
 
 
-@once
 def test_a_reset_that_is_refused_says_why(page: Any, station: Station) -> None:
     visit(page, station, "model")
     station.refuse("POST", "/drift/reset", 403, "Only an admin may.")
@@ -60,7 +58,6 @@ def test_a_reset_that_is_refused_says_why(page: Any, station: Station) -> None:
     ).wait_for()
 
 
-@once
 def test_who_is_no_admin_cannot_reset(page: Any, station: Station) -> None:
     station.session = station.session.model_copy(update={"role": "reader"})
     visit(page, station, "model")
@@ -78,7 +75,6 @@ def test_the_chosen_model_is_remembered(page: Any, station: Station) -> None:
     page.locator(".model-name", has_text="other").wait_for()
 
 
-@once
 def test_a_model_that_is_no_longer_served_gives_way_to_another(page: Any, station: Station) -> None:
     station.models["other"] = detail("other")
     visit(page, station, "model")

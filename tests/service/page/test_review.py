@@ -11,7 +11,7 @@ import pytest
 from residua.service import schemas
 
 from .stand_in import Station, detail, quality
-from .visiting import once, visit
+from .visiting import both, visit
 
 Until = Callable[[Callable[[], object]], None]
 
@@ -47,7 +47,6 @@ def test_the_most_uncertain_comes_first_with_its_verdict_and_its_maps(
 @pytest.mark.parametrize(
     ("key", "correct"), [("r", True), ("w", False), ("ArrowRight", True), ("ArrowLeft", False)]
 )
-@once
 def test_one_key_judges_and_the_next_picture_is_there(
     reviewed: Any, station: Station, key: str, correct: bool
 ) -> None:
@@ -63,6 +62,7 @@ def test_one_key_judges_and_the_next_picture_is_there(
 
 
 @pytest.mark.parametrize(("word", "truth"), [("Right", "normal"), ("Wrong", "anomalous")])
+@both
 def test_a_large_button_judges(reviewed: Any, station: Station, word: str, truth: str) -> None:
     button = reviewed.locator(".big", has_text=word)
     assert f"it is {truth}" in button.inner_text()
@@ -93,7 +93,6 @@ def test_nothing_looks_saved_before_it_is_acknowledged(reviewed: Any, station: S
     assert reviewed.inner_text(".waiting-count") == "5 wait"
 
 
-@once
 def test_what_the_service_refuses_comes_up_again_with_the_reason(
     reviewed: Any, station: Station
 ) -> None:
@@ -112,7 +111,6 @@ def test_what_the_service_refuses_comes_up_again_with_the_reason(
     assert station.kept[1].correct is False
 
 
-@once
 def test_a_picture_that_is_gone_does_not_come_up_again(reviewed: Any, station: Station) -> None:
     del station.kept[1]
     reviewed.locator("body").press("r")
@@ -123,7 +121,6 @@ def test_a_picture_that_is_gone_does_not_come_up_again(reviewed: Any, station: S
     assert reviewed.locator(".trouble-box").inner_text() == ""
 
 
-@once
 def test_a_judgement_waits_for_a_busy_service(reviewed: Any, station: Station) -> None:
     station.refuse("PUT", "/1/judgement", 503, "Busy.", retry_after="0.2")
     reviewed.locator("body").press("r")
@@ -145,7 +142,6 @@ def test_the_last_judgement_is_taken_back(reviewed: Any, station: Station, by: s
     assert reviewed.inner_text(".waiting-count") == "6 wait"
 
 
-@once
 def test_an_undo_that_is_refused_leaves_the_judgement_saved(
     reviewed: Any, station: Station
 ) -> None:
@@ -182,13 +178,11 @@ def test_random_order_is_explained_and_goes_with_the_judgement(
     assert station.calls("PUT", "judgement")[0].body["order"] == "random"
 
 
-@once
 def test_the_latest_come_first_when_asked_for(reviewed: Any, station: Station) -> None:
     reviewed.get_by_label("Order").select_option("latest")
     title(reviewed, "kept-6.png")
 
 
-@once
 def test_the_next_pictures_are_fetched_before_they_are_needed(
     reviewed: Any, station: Station, until: Until
 ) -> None:
@@ -200,22 +194,20 @@ def test_the_next_pictures_are_fetched_before_they_are_needed(
     )
 
 
-@once
 def test_a_long_queue_is_fetched_in_parts_and_judged_to_its_end(
     page: Any, station: Station
 ) -> None:
-    station.keep(30)
+    station.keep(24)
     visit(page, station, "review")
-    for k in range(30):
+    for k in range(24):
         title(page, f"kept-{k + 1}.png")
         page.locator("body").press("r")
     page.locator(".nothing", has_text="Nothing waits").wait_for()
     saved(page, 6)
     page.locator(".waiting-count", has_text="0 wait").wait_for()
-    assert len(station.calls("PUT", "judgement")) == 30
+    assert len(station.calls("PUT", "judgement")) == 24
 
 
-@once
 def test_a_queue_that_cannot_be_fetched_says_why(page: Any, station: Station) -> None:
     station.keep(1)
     station.refuse("GET", "/queue", 500, "The store cannot be reached.")
@@ -225,7 +217,6 @@ def test_a_queue_that_cannot_be_fetched_says_why(page: Any, station: Station) ->
     title(page, "kept-1.png")
 
 
-@once
 def test_a_heat_map_that_cannot_be_had_leaves_the_picture_to_judge(
     page: Any, station: Station
 ) -> None:
@@ -248,7 +239,6 @@ def test_precision_and_recall_stand_with_interval_and_caveat(page: Any, station:
     assert "cannot be told yet" in page.locator(".quality").nth(1).inner_text()
 
 
-@once
 def test_the_figures_follow_the_judgements(reviewed: Any, station: Station, until: Until) -> None:
     before = len(station.calls("GET", "/summary"))
     reviewed.locator("body").press("r")
@@ -257,7 +247,6 @@ def test_the_figures_follow_the_judgements(reviewed: Any, station: Station, unti
 
 
 @pytest.mark.parametrize("token", [None, "secret"])
-@once
 def test_the_judged_pictures_are_exported(page: Any, station: Station, token: str | None) -> None:
     visit(page, station, "review")
     if token:
@@ -285,7 +274,6 @@ def test_a_picture_is_deleted_when_that_is_confirmed(
     assert 1 not in station.kept
 
 
-@once
 def test_who_is_no_admin_neither_deletes_nor_recalibrates(page: Any, station: Station) -> None:
     station.session = station.session.model_copy(update={"role": "reviewer"})
     station.keep(1)
@@ -339,7 +327,6 @@ def test_a_recalibration_is_seen_before_it_is_confirmed(page: Any, station: Stat
     assert station.models["blobs"].threshold.upper == 0.61
 
 
-@once
 def test_another_rule_takes_the_preview_away(page: Any, station: Station) -> None:
     station.preview = preview()
     visit(page, station, "review")
@@ -350,7 +337,6 @@ def test_another_rule_takes_the_preview_away(page: Any, station: Station) -> Non
 
 
 @pytest.mark.parametrize("step", ["preview", "confirmation"])
-@once
 def test_a_refused_recalibration_says_why_and_changes_nothing(
     page: Any, station: Station, step: str
 ) -> None:
@@ -368,7 +354,6 @@ def test_a_refused_recalibration_says_why_and_changes_nothing(
     assert station.models["blobs"].threshold.upper == 0.5
 
 
-@once
 def test_leaving_while_something_is_unsaved_is_asked_about(reviewed: Any, station: Station) -> None:
     asks = """() => { const event = new Event("beforeunload", {cancelable: true});
         window.dispatchEvent(event); return event.defaultPrevented; }"""

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from .stand_in import Station, detail, drift, picture
-from .visiting import PAGE, once, visit
+from .visiting import PAGE, both, narrow, visit
 
 VIEWS = ("inspect", "review", "model")
 
@@ -42,7 +42,6 @@ def test_who_signs_out_is_asked_again(page: Any, station: Station) -> None:
     assert page.evaluate("sessionStorage.getItem('residua.token')") is None
 
 
-@once
 def test_a_token_that_is_no_longer_good_is_asked_for_again(page: Any, station: Station) -> None:
     station.token = "secret"
     page.goto(station.url)
@@ -58,7 +57,6 @@ def test_a_token_that_is_no_longer_good_is_asked_for_again(page: Any, station: S
     page.locator(".progress-said", has_text="1 of 1 picture scored").wait_for()
 
 
-@once
 def test_a_service_that_is_not_ready_says_why_and_is_asked_again(
     page: Any, station: Station
 ) -> None:
@@ -69,7 +67,6 @@ def test_a_service_that_is_not_ready_says_why_and_is_asked_again(
     page.locator(".intake").wait_for()
 
 
-@once
 def test_a_service_without_a_model_says_so(page: Any, station: Station) -> None:
     station.models.clear()
     page.goto(station.url)
@@ -88,7 +85,6 @@ def test_a_service_without_a_model_says_so(page: Any, station: Station) -> None:
         ("admin", "all", True),
     ],
 )
-@once
 def test_reviews_are_there_for_who_may_review_what_is_kept(
     page: Any, station: Station, role: str, keep: str, there: bool
 ) -> None:
@@ -153,6 +149,7 @@ def test_letters_typed_into_a_field_judge_nothing(page: Any, station: Station) -
     assert station.calls("PUT", "judgement") == []
 
 
+@both
 def test_no_control_is_a_trap_and_each_has_a_name(page: Any, station: Station) -> None:
     station.keep(2)
     station.models["blobs"] = detail("blobs", drift=drift(alarm=True))
@@ -185,9 +182,8 @@ def test_no_control_is_a_trap_and_each_has_a_name(page: Any, station: Station) -
     assert nameless == []
 
 
+@narrow
 def test_targets_are_large_enough_for_a_finger(page: Any, station: Station) -> None:
-    if page.viewport_size["width"] > 600:
-        pytest.skip("the wide page is used with a mouse here")
     station.keep(2)
     station.models["other"] = detail("other", drift=drift(alarm=True))
     station.models["blobs"] = detail("blobs", drift=drift(alarm=True))
@@ -207,6 +203,7 @@ def test_targets_are_large_enough_for_a_finger(page: Any, station: Station) -> N
         assert small == []
 
 
+@both
 def test_no_view_is_wider_than_its_window(page: Any, station: Station) -> None:
     long = "a-name-without-any-place-to-break-it-" * 5
     station.models = {long: detail(long, drift=drift(alarm=True))}
@@ -217,9 +214,9 @@ def test_no_view_is_wider_than_its_window(page: Any, station: Station) -> None:
     for view in VIEWS:
         page.get_by_role("tab", name=view.capitalize()).click()
         page.locator(f"#{view} .panel:visible").first.wait_for()
-        page.wait_for_timeout(100)
-        wide = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
-        assert wide[0] <= page.viewport_size["width"], view
+        # After two frames whatever was still to be laid out is.
+        page.evaluate("new Promise((f) => requestAnimationFrame(() => requestAnimationFrame(f)))")
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), view
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -12,8 +12,9 @@ from residua.service import schemas
 from .stand_in import Station
 
 PAGE = Path(schemas.__file__).parent / "page"
-# For what does not depend on how the page is laid out.
-once = pytest.mark.parametrize("window", [1280], indirect=True, ids=["wide"])
+# For what depends on how the page is laid out or touched; all else is tested on a wide page alone.
+both = pytest.mark.parametrize("window", [1280, 400], indirect=True, ids=["wide", "narrow"])
+narrow = pytest.mark.parametrize("window", [400], indirect=True, ids=["narrow"])
 
 
 def visit(page: Any, station: Station, view: str = "inspect") -> None:

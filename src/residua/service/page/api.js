@@ -1,5 +1,7 @@
 // The service as the page asks it: one function a resource, and refusals in words.
 
+import { sentence } from "./words.js";
+
 const PLACE = "residua.token";
 const TRIES = 12;
 const LONGEST_WAIT = 60;
@@ -19,7 +21,10 @@ export class Refusal extends Error {
   }
 }
 
-/** @typedef {(seconds: number) => void} OnWait Told before the page waits for a service at its limit. */
+/**
+ * @typedef {(seconds: number) => void} OnWait Told before the page waits for a service at its
+ *   limit.
+ */
 
 function keptToken() {
   try {
@@ -50,13 +55,35 @@ async function refusalOf(response) {
     problem = (await response.json()) ?? {};
   } catch { /* A proxy in between answers in its own way. */ }
   const text = (value) => (typeof value === "string" && value ? value : null);
+  const detail = text(problem.detail);
   const name = `${response.status} ${response.statusText}`.trim();
   return new Refusal({
     status: response.status,
     title: text(problem.title) ?? name,
-    detail: text(problem.detail) ?? `The service answered ${name} and said no more.`,
+    detail: detail ? sentence(detail) : `The service answered ${name} and said no more.`,
     after: secondsAfter(response.headers.get("Retry-After")),
   });
+}
+
+/** The content of an answer, which tells how much of it has come. */
+async function blobFrom(response, onBytes) {
+  const parts = [];
+  let bytes = 0;
+  try {
+    const reader = response.body.getReader();
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return new Blob(parts, { type: response.headers.get("Content-Type") ?? "" });
+      parts.push(value);
+      bytes += value.length;
+      onBytes(bytes);
+    }
+  } catch {
+    throw new Refusal({
+      status: 0, title: "No connection",
+      detail: "The service's answer broke off. See whether it runs, then try again.",
+    });
+  }
 }
 
 /** Wait; an abort ends it at once. @returns {Promise<void>} */
@@ -64,7 +91,10 @@ export function pause(seconds, signal) {
   return new Promise((done, failed) => {
     signal?.throwIfAborted();
     const stop = () => { clearTimeout(timer); failed(signal.reason); };
-    const timer = setTimeout(() => { signal?.removeEventListener("abort", stop); done(); }, 1000 * seconds);
+    const timer = setTimeout(
+      () => { signal?.removeEventListener("abort", stop); done(); },
+      1000 * seconds,
+    );
     signal?.addEventListener("abort", stop, { once: true });
   });
 }
@@ -89,7 +119,8 @@ export function createApi(onTokenWanted) {
       if (signal?.aborted) throw error;
       throw new Refusal({
         status: 0, title: "No connection",
-        detail: `The service at ${location.host} cannot be reached. See whether it runs and whether this device is connected, then try again.`,
+        detail: `The service at ${location.host} cannot be reached. See whether it runs and `
+          + "whether this device is connected, then try again.",
       });
     }
     if (response.ok) return response;
@@ -97,7 +128,7 @@ export function createApi(onTokenWanted) {
     throw await refusalOf(response);
   }
 
-  /** Ask; where the service is at its limit wait as long as it says, tell `onWait`, and ask again. */
+  /** Ask; where the service is at its limit, tell `onWait`, wait as long as it says, ask again. */
   async function patiently(path, { onWait, ...how } = {}) {
     for (let left = TRIES; ; left--) {
       try {
@@ -120,14 +151,19 @@ export function createApi(onTokenWanted) {
       if (how?.signal?.aborted) throw error;
       throw new Refusal({
         status: response.status, title: "Not an answer",
-        detail: "The service's answer broke off or is not JSON. Try again; if it stays so, something between this page and the service changes its answers.",
+        detail: "The service's answer broke off or is not JSON. Try again; if it stays so, "
+          + "something between this page and the service changes its answers.",
       });
     }
   }
 
   const query = (values) => {
-    const given = Object.entries(values).flatMap(([name, value]) => [value].flat().map((one) => [name, one]));
-    return new URLSearchParams(given.filter(([, value]) => value !== null && value !== undefined)).toString();
+    const given = Object.entries(values).flatMap(
+      ([name, value]) => [value].flat().map((one) => [name, one])
+    );
+    return new URLSearchParams(
+      given.filter(([, value]) => value !== null && value !== undefined)
+    ).toString();
   };
   const at = encodeURIComponent;
 
@@ -148,28 +184,40 @@ export function createApi(onTokenWanted) {
     score(name, pictures, { include, signal, onWait }) {
       const body = new FormData();
       for (const { file, name: called } of pictures) body.append("images", file, called);
-      return record(`models/${at(name)}/score?${query({ include })}`, { method: "POST", body, signal, onWait });
+      const how = { method: "POST", body, signal, onWait };
+      return record(`models/${at(name)}/score?${query({ include })}`, how);
     },
     /** @returns {Promise<import("./records.js").ReviewQueue>} */
     queue: (model, order, limit) => record(`reviews/queue?${query({ model, order, limit })}`),
     /** @returns {Promise<import("./records.js").PictureResult>} */
-    views: (id, include, signal) => record(`reviews/${id}/views?${query({ include })}`, { signal, onWait: () => {} }),
+    views: (id, include, signal) =>
+      record(`reviews/${id}/views?${query({ include })}`, { signal, onWait: () => {} }),
     /** @returns {Promise<Blob>} */
     picture: async (id, signal) => (await once(`reviews/${id}/picture`, { signal })).blob(),
     /** @returns {Promise<import("./records.js").KeptPicture>} */
-    judge: (id, judgement, onWait) => record(`reviews/${id}/judgement`, { method: "PUT", json: judgement, onWait }),
+    judge: (id, judgement, onWait) =>
+      record(`reviews/${id}/judgement`, { method: "PUT", json: judgement, onWait }),
     /** @returns {Promise<import("./records.js").KeptPicture>} */
     withdraw: (id) => record(`reviews/${id}/judgement`, { method: "DELETE" }),
     remove: (id) => once(`reviews/${id}`, { method: "DELETE" }),
     /** @returns {Promise<import("./records.js").ReviewSummary>} */
     summary: (model) => record(`reviews/summary?${query({ model })}`),
-    exportAddress: (model) => new URL(`v1/reviews/export?${query({ model })}`, document.baseURI).href,
-    /** @returns {Promise<Blob>} */
-    exported: async (model) => (await once(`reviews/export?${query({ model })}`)).blob(),
+    exportAddress: (model) =>
+      new URL(`v1/reviews/export?${query({ model })}`, document.baseURI).href,
+    /**
+     * @param {(bytes: number) => void} onBytes Told how many have come.
+     * @returns {Promise<Blob>}
+     */
+    async exported(model, onBytes) {
+      const response = await once(`reviews/export?${query({ model })}`);
+      return blobFrom(response, onBytes);
+    },
     /** @returns {Promise<import("./records.js").RecalibrationPreview>} */
-    preview: (name, request) => record(`models/${at(name)}/recalibration/preview`, { method: "POST", json: request }),
+    preview: (name, request) =>
+      record(`models/${at(name)}/recalibration/preview`, { method: "POST", json: request }),
     /** @returns {Promise<import("./records.js").ModelDetail>} */
-    recalibrate: (name, confirmation) => record(`models/${at(name)}/recalibration`, { method: "POST", json: { confirmation } }),
+    recalibrate: (name, confirmation) =>
+      record(`models/${at(name)}/recalibration`, { method: "POST", json: { confirmation } }),
     /** @returns {Promise<import("./records.js").ModelDetail>} */
     resetDrift: (name) => record(`models/${at(name)}/drift/reset`, { method: "POST" }),
   };

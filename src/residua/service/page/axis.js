@@ -1,5 +1,5 @@
-// The axis on which scores are laid: logarithmic where they are positive and span more than a factor
-// of 20, else linear.
+// The axis on which scores are laid: logarithmic where they are positive and span more than a
+// factor of 20, else linear.
 
 /** @typedef {Object} Axis
  * @property {(value: number) => number} share Place of a value, 0 to 1; beyond the ends: the end.

@@ -1,6 +1,7 @@
 // The pictures of a batch and what is known of each: added, sent, scored, sorted.
 
 import { blobOf } from "./blobs.js";
+import { sentence } from "./words.js";
 
 /** @typedef {import("./records.js").PictureResult} PictureResult */
 
@@ -9,7 +10,8 @@ import { blobOf } from "./blobs.js";
  * @property {File} file
  * @property {string} name
  * @property {"file"|"camera"} source
- * @property {"waiting"|"sending"|"done"|"stopped"} state `stopped`: it has no answer and can be sent again.
+ * @property {"waiting"|"sending"|"done"|"stopped"} state `stopped`: it has no answer and can be
+ *   sent again.
  * @property {?PictureResult} result
  * @property {?string} model By which it was scored.
  * @property {?string} revision
@@ -31,7 +33,16 @@ const ORDERS = {
 
 /** @typedef {"score"|"name"|"p"} OrderName */
 
-const blank = { result: null, model: null, revision: null, heatmap: null, reconstruction: null, input: null, trouble: null, troubleTitle: null };
+const blank = {
+  result: null,
+  model: null,
+  revision: null,
+  heatmap: null,
+  reconstruction: null,
+  input: null,
+  trouble: null,
+  troubleTitle: null,
+};
 
 export const isScored = (item) => item.result !== null && item.result.score !== null;
 export const isAnomalous = (item) => item.result?.verdict === "anomalous";
@@ -45,7 +56,10 @@ export function createBatch() {
     items: () => items,
     /** @param {File[]} files @returns {Item[]} The new ones. */
     add(files, source = "file") {
-      const added = files.map((file) => ({ id: next++, file, name: file.name || `picture ${next - 1}`, source, state: "waiting", ...blank }));
+      const added = files.map((file) => {
+        const id = next++;
+        return { id, file, name: file.name || `picture ${id}`, source, state: "waiting", ...blank };
+      });
       items = [...items, ...added];
       const shot = items.filter((item) => item.source === "camera" && item.state !== "sending");
       const over = new Set(shot.slice(0, Math.max(0, shot.length - MOST_FROM_CAMERA)));
@@ -60,14 +74,23 @@ export function createBatch() {
       const { heatmap, reconstruction, input, ...kept } = result;
       Object.assign(item, {
         state: "done", model, revision,
-        result: { ...kept, score: kept.score ?? null, lower: kept.lower ?? null, p_value: kept.p_value ?? null },
+        result: {
+          ...kept,
+          score: kept.score ?? null,
+          lower: kept.lower ?? null,
+          p_value: kept.p_value ?? null,
+        },
         heatmap: blobOf(heatmap), reconstruction: blobOf(reconstruction), input: blobOf(input),
-        troubleTitle: result.error?.title ?? null, trouble: result.error?.detail ?? null,
+        troubleTitle: result.error?.title ?? null, trouble: result.error && sentence(result.error.detail),
       });
     },
     /** Leave an item without an answer. @param {boolean} again Whether it may be sent again. */
     giveUp(item, title, detail, again = true) {
-      Object.assign(item, blank, { state: again ? "stopped" : "done", troubleTitle: title, trouble: detail });
+      Object.assign(item, blank, {
+        state: again ? "stopped" : "done",
+        troubleTitle: title,
+        trouble: detail,
+      });
     },
     /** Have everything wait for being scored anew, as by another model. */
     forgetResults() {
@@ -75,7 +98,8 @@ export function createBatch() {
     },
     /** Have those that were stopped wait again. */
     resume() {
-      for (const item of items) if (item.state === "stopped") Object.assign(item, blank, { state: "waiting" });
+      for (const item of items)
+        if (item.state === "stopped") Object.assign(item, blank, { state: "waiting" });
     },
     counts() {
       const n = { all: items.length, scored: 0, anomalous: 0, failed: 0, open: 0, stopped: 0 };
@@ -89,7 +113,8 @@ export function createBatch() {
       return n;
     },
     /**
-     * @param {{order: OrderName, reversed: boolean, flaggedOnly: boolean}} how `reversed`: the other way round.
+     * @param {{order: OrderName, reversed: boolean, flaggedOnly: boolean}} how `reversed`: the
+     *   other way round.
      * @returns {Item[]}
      */
     listed({ order, reversed, flaggedOnly }) {
@@ -97,7 +122,8 @@ export function createBatch() {
       const sign = reversed ? -1 : 1;
       // What has no score stays at the end whichever way the others are turned.
       const without = (item) => order !== "name" && !isScored(item);
-      return kept.sort((a, b) => without(a) - without(b) || sign * ORDERS[order](a, b) || a.id - b.id);
+      const compared = (a, b) => sign * ORDERS[order](a, b) || a.id - b.id;
+      return kept.sort((a, b) => without(a) - without(b) || compared(a, b));
     },
   };
 }

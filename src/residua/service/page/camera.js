@@ -4,16 +4,19 @@ import { button, make } from "./dom.js";
 import { timestamp } from "./files.js";
 
 const REASONS = {
-  NotAllowedError: "The browser may not use the camera. Allow it for this page (usually at the lock beside the address), then start again.",
+  NotAllowedError: "The browser may not use the camera. Allow it for this page (usually at the "
+    + "lock beside the address), then start again.",
   NotFoundError: "No camera was found. Connect one, then start again.",
-  NotReadableError: "The camera cannot be read: most likely another program uses it. Close that, then start again.",
+  NotReadableError: "The camera cannot be read: most likely another program uses it. Close that, "
+    + "then start again.",
   OverconstrainedError: "No camera of this device suits. Connect another one, then start again.",
 };
 
 /** Why there can be no camera here; null: there can. */
 function obstacle() {
   if (!window.isSecureContext)
-    return `Browsers give the camera only to pages on https or localhost, and this one is at ${location.origin}. Open the page over https.`;
+    return "Browsers give the camera only to pages on https or localhost, and this one is at "
+      + `${location.origin}. Open the page over https.`;
   return navigator.mediaDevices?.getUserMedia ? null : "This browser has no access to cameras.";
 }
 
@@ -24,17 +27,41 @@ function obstacle() {
  */
 export function createCamera({ taken, isFree }) {
   let stream = null, timer = 0, opening = 0;
-  const video = make("video", { playsinline: true, muted: true, "aria-label": "What the camera sees" });
+  const video = make(
+    "video", { playsinline: true, muted: true, "aria-label": "What the camera sees" },
+  );
   video.muted = true;
   const said = make("p", { class: "said", role: "status" });
   const capture = button("Capture and score", shoot, { class: "strong", "aria-keyshortcuts": "C" });
   const every = make("input", { type: "checkbox", role: "switch", onchange: schedule });
-  const seconds = make("input", { type: "number", min: 1, max: 3600, step: 1, value: 5, class: "seconds", "aria-label": "Seconds between pictures", onchange: schedule });
+  const seconds = make(
+    "input",
+    {
+      type: "number",
+      min: 1,
+      max: 3600,
+      step: 1,
+      value: 5,
+      class: "seconds",
+      "aria-label": "Seconds between pictures",
+      onchange: schedule,
+    },
+  );
   const stopping = button("Stop the camera", stop);
   const element = make(
     "section", { class: "panel camera", "aria-label": "Camera", hidden: true },
     video,
-    make("div", { class: "camera-side" }, make("div", { class: "choices start" }, capture, stopping), make("div", { class: "interval" }, make("label", { class: "check" }, every, "Score every"), seconds, make("span", {}, "s")), said),
+    make(
+      "div", { class: "camera-side" },
+      make("div", { class: "choices start" }, capture, stopping),
+      make(
+        "div", { class: "interval" },
+        make("label", { class: "check" }, every, "Score every"),
+        seconds,
+        make("span", {}, "s"),
+      ),
+      said,
+    ),
   );
 
   function running(is) {
@@ -54,13 +81,20 @@ export function createCamera({ taken, isFree }) {
     const mine = ++opening;
     said.textContent = "Waiting for the camera …";
     try {
-      const opened = await navigator.mediaDevices.getUserMedia({ audio: false, video: { facingMode: "environment", width: { ideal: 1920 }, height: { ideal: 1080 } } });
+      const opened = await navigator.mediaDevices.getUserMedia({
+        audio: false,
+        video: { facingMode: "environment", width: { ideal: 1920 }, height: { ideal: 1080 } },
+      });
       if (mine !== opening) {
         for (const track of opened.getTracks()) track.stop();
         return;
       }
       stream = opened;
-      for (const track of stream.getTracks()) track.addEventListener("ended", () => stop("The camera is gone. Connect it, then start again."));
+      for (const track of stream.getTracks())
+        track.addEventListener(
+          "ended",
+          () => stop("The camera is gone. Connect it, then start again."),
+        );
       video.srcObject = stream;
       await video.play();
       running(true);

@@ -1,6 +1,9 @@
 // The results of a batch as a table for a spreadsheet.
 
-const COLUMNS = ["name", "verdict", "score", "threshold", "lower", "p_value", "width", "height", "kept", "model", "revision", "error"];
+const COLUMNS = [
+  "name", "verdict", "score", "threshold", "lower", "p_value", "width", "height", "kept", "model",
+  "revision", "error",
+];
 
 // A spreadsheet takes a cell that begins with one of these for a formula.
 const FORMULA = /^[=+\-@\t\r]/;
@@ -20,8 +23,10 @@ function row({ name, result, model, revision, trouble, troubleTitle }) {
 
 /**
  * @param {readonly import("./batch.js").Item[]} items
- * @returns {Blob} UTF-8 with a byte-order mark, by which spreadsheets know it; CRLF as RFC 4180 has it.
+ * @returns {Blob} UTF-8 with a byte-order mark, by which spreadsheets know it; CRLF as RFC 4180 has
+ *   it.
  */
 export function csvOf(items) {
-  return new Blob([`\ufeff${[COLUMNS.join(","), ...items.map(row)].join("\r\n")}\r\n`], { type: "text/csv;charset=utf-8" });
+  const lines = [COLUMNS.join(","), ...items.map(row)];
+  return new Blob([`\ufeff${lines.join("\r\n")}\r\n`], { type: "text/csv;charset=utf-8" });
 }

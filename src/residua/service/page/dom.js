@@ -34,7 +34,8 @@ function dress(element, given, children) {
 }
 
 function present(children) {
-  return children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false)
+  return children.flat(Infinity)
+    .filter((child) => child !== null && child !== undefined && child !== false)
     .map((child) => (child instanceof Node ? child : String(child)));
 }
 
@@ -51,7 +52,11 @@ export function button(label, act, given = {}) {
   return make("button", { type: "button", onclick: act, ...given }, label);
 }
 
-/** Text for those who listen: said once, when the speaker is free. @returns {(text: string) => void} */
+/**
+ * Text for those who listen: said once, when the speaker is free.
+ *
+ * @returns {(text: string) => void}
+ */
 export function createSpeaker(element) {
   let last = "";
   return (text) => {
@@ -66,7 +71,11 @@ export function confirmed({ title, text, act }) {
   return new Promise((answer) => {
     const dialog = make(
       "dialog",
-      { class: "ask", "aria-labelledby": "ask-title", onclose: () => { dialog.remove(); answer(dialog.returnValue === "yes"); } },
+      {
+        class: "ask",
+        "aria-labelledby": "ask-title",
+        onclose: () => { dialog.remove(); answer(dialog.returnValue === "yes"); },
+      },
       make("h2", { id: "ask-title" }, title),
       make("p", {}, text),
       make(

@@ -25,7 +25,7 @@ async function filesIn(entry) {
  * @returns {Promise<File[]>}
  */
 export async function dropped(transfer) {
-  // The list is emptied when the event is over, so everything is taken from it before the first wait.
+  // The list is emptied when the event is over: everything is taken from it before the first wait.
   const plain = [...transfer.files];
   const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.() ?? null);
   if (!entries.some((entry) => entry?.isDirectory)) return plain;
@@ -43,7 +43,11 @@ export async function dropped(transfer) {
 export function pasted(transfer) {
   const stamp = timestamp();
   return [...(transfer?.files ?? [])].map((file, k) => (
-    /^image\.\w+$/.test(file.name) ? new File([file], `pasted-${stamp}${k ? `-${k + 1}` : ""}.${file.name.split(".")[1]}`, { type: file.type }) : file
+    /^image\.\w+$/.test(file.name)
+      ? new File([file], `pasted-${stamp}${k ? `-${k + 1}` : ""}.${file.name.split(".")[1]}`, {
+        type: file.type,
+      })
+      : file
   ));
 }
 

@@ -20,7 +20,9 @@ function axisFor({ calibration, upper, lower, score }) {
   const known = [...calibration.edges, upper, lower].filter((x) => x !== null);
   const low = Math.min(...known), high = Math.max(...known);
   const room = FAR * (high - low);
-  const reached = score === null || score === undefined ? [] : [Math.min(Math.max(score, low - room), high + room)];
+  const reached = score === null || score === undefined
+    ? []
+    : [Math.min(Math.max(score, low - room), high + room)];
   return axisOf([...known, ...reached]);
 }
 
@@ -34,7 +36,10 @@ function bars({ calibration }, axis) {
   return boxes.filter(({ n }) => n > 0).map(({ n, from, wide }) => {
     const tall = Math.max((n / wide / top) * (HIGH - 6), 1);
     const gap = wide * WIDE > 8 ? 1.5 : 0;
-    return svg("rect", { class: "bar", x: from * WIDE, y: HIGH - tall, width: wide * WIDE - gap, height: tall });
+    return svg(
+      "rect",
+      { class: "bar", x: from * WIDE, y: HIGH - tall, width: wide * WIDE - gap, height: tall },
+    );
   });
 }
 
@@ -45,9 +50,14 @@ function whereabouts(score, upper, lower) {
 }
 
 function sentence({ calibration, upper, lower, score }) {
-  const limits = lower === null ? `the threshold ${number(upper)}` : `the limits ${number(lower)} and ${number(upper)}`;
-  const whole = `Histogram of the scores of ${count(calibration.n)} held-out normal pictures with ${limits}`;
-  return score === null ? `${whole}.` : `${whole}; the score ${number(score)} lies ${whereabouts(score, upper, lower)}.`;
+  const limits = lower === null
+    ? `the threshold ${number(upper)}`
+    : `the limits ${number(lower)} and ${number(upper)}`;
+  const whole =
+    `Histogram of the scores of ${count(calibration.n)} held-out normal pictures with ${limits}`;
+  return score === null
+    ? `${whole}.`
+    : `${whole}; the score ${number(score)} lies ${whereabouts(score, upper, lower)}.`;
 }
 
 /** A label at a place of the axis, turned inwards where it would leave the figure. */
@@ -62,7 +72,8 @@ export function histogram(reading) {
   const { calibration, upper, lower, score = null } = reading;
   const axis = reading.axis ?? axisFor(reading);
   const x = (value) => axis.share(value) * WIDE;
-  const line = (value, kind) => svg("line", { class: kind, x1: x(value), x2: x(value), y1: 0, y2: HIGH });
+  const line = (value, kind) =>
+    svg("line", { class: kind, x1: x(value), x2: x(value), y1: 0, y2: HIGH });
   const drawing = svg(
     "svg", { viewBox: `0 0 ${WIDE} ${HIGH}`, preserveAspectRatio: "none", "aria-hidden": "true" },
     svg("rect", { class: "beyond", x: x(upper), y: 0, width: WIDE - x(upper), height: HIGH }),
@@ -75,11 +86,20 @@ export function histogram(reading) {
   const outside = score !== null && (score > axis.high || score < axis.low);
   const beyond = score !== null && (score > upper || (lower !== null && score < lower));
   return make(
-    "figure", { class: "histogram", role: "img", "aria-label": sentence({ calibration, upper, lower, score }) },
+    "figure",
+    {
+      class: "histogram",
+      role: "img",
+      "aria-label": sentence({ calibration, upper, lower, score }),
+    },
     make(
       "div", { class: "limits", "aria-hidden": "true" },
       lower !== null && label(axis.share(lower), "limit", `lower ${number(lower)}`),
-      label(axis.share(upper), `limit${lower !== null && axis.share(upper) - axis.share(lower) < 0.4 ? " raised" : ""}`, `threshold ${number(upper)}`),
+      label(
+        axis.share(upper),
+        `limit${lower !== null && axis.share(upper) - axis.share(lower) < 0.4 ? " raised" : ""}`,
+        `threshold ${number(upper)}`,
+      ),
     ),
     drawing,
     make(
@@ -87,7 +107,11 @@ export function histogram(reading) {
       score === null
         ? [label(axis.share(calibration.edges[0]), "end", number(calibration.edges[0])),
           label(axis.share(calibration.edges.at(-1)), "end last", number(calibration.edges.at(-1)))]
-        : label(axis.share(score), `score ${beyond ? "anomalous" : "normal"}`, `${outside && score > axis.high ? "further out: " : ""}score ${number(score)}`),
+        : label(
+          axis.share(score),
+          `score ${beyond ? "anomalous" : "normal"}`,
+          `${outside && score > axis.high ? "further out: " : ""}score ${number(score)}`,
+        ),
     ),
   );
 }

@@ -23,7 +23,8 @@ function isWriting(target) {
 }
 
 /** Whether the arrow keys belong to the element in focus. */
-const usesArrows = (target) => Boolean(target.closest('input, [role="tab"], tr[data-item], video, [data-arrows]'));
+const usesArrows = (target) =>
+  Boolean(target.closest('input, [role="tab"], tr[data-item], video, [data-arrows]'));
 
 /** @param {HTMLDialogElement} dialog In which the keys are listed. */
 export function createKeys(dialog) {
@@ -36,8 +37,10 @@ export function createKeys(dialog) {
 
   function press(event) {
     const { key, target } = event;
-    if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
-    if (!(target instanceof Element) || isWriting(target) || document.querySelector("dialog[open]")) return;
+    if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || event.repeat)
+      return;
+    if (!(target instanceof Element) || isWriting(target) || document.querySelector("dialog[open]"))
+      return;
     if (key === "?") {
       event.preventDefault();
       return show();
@@ -65,18 +68,26 @@ export function createKeys(dialog) {
       { keys: ["ArrowLeft", "ArrowRight"], words: "go from view to view, when a tab is in focus" },
       { keys: ["Ctrl+V"], words: "paste a picture to inspect" },
     ]]]);
-    for (const binding of bindings) groups.set(binding.group, [...(groups.get(binding.group) ?? []), binding]);
+    for (const binding of bindings)
+      groups.set(binding.group, [...(groups.get(binding.group) ?? []), binding]);
     const sections = [...groups].map(([group, members]) => make(
       "section", {}, make("h3", {}, group),
       make("dl", {}, members.map(({ keys, words }) => make(
-        "div", {}, make("dt", {}, keys.map((key, k) => [k > 0 && " or ", make("kbd", {}, nameOf(key))])), make("dd", {}, words),
+        "div",
+        {},
+        make("dt", {}, keys.map((key, k) => [k > 0 && " or ", make("kbd", {}, nameOf(key))])),
+        make("dd", {}, words),
       ))),
     ));
     const check = make("input", { type: "checkbox", onchange: () => setOn(check.checked) });
     check.checked = on;
     fill(
       dialog,
-      make("div", { class: "dialog-top" }, make("h2", { id: "keys-title" }, "Keys"), button("Close", () => dialog.close())),
+      make(
+        "div", { class: "dialog-top" },
+        make("h2", { id: "keys-title" }, "Keys"),
+        button("Close", () => dialog.close()),
+      ),
       make("div", { class: "key-groups" }, sections),
       make("label", { class: "check" }, check, "Single keys act (turn this off for speech input)"),
     );

@@ -5,13 +5,20 @@ import { createSpeaker, fill } from "./dom.js";
 import { createInspect } from "./inspect.js";
 import { createKeys } from "./keys.js";
 import { createModel } from "./model.js";
+import { createNews } from "./news.js";
 import { createReview } from "./review.js";
 import { createRouter } from "./router.js";
 import { askForToken, showTrouble } from "./signin.js";
 import { createState } from "./state.js";
 import { createStation, remembered } from "./station.js";
 
-const LOOK_EVERY = 30_000;
+const LOOK_EVERY = 5_000;
+
+/** Whether a card says what the summary says. */
+function agrees(model, summary) {
+  const same = ([name, value]) => JSON.stringify(value) === JSON.stringify(model[name]);
+  return model !== null && Object.entries(summary).every(same);
+}
 
 /** @typedef {Object} Context What the views share.
  * @property {import("./api.js").Api} api
@@ -43,17 +50,19 @@ function start() {
   async function look() {
     const { models } = await api.models();
     const { chosen } = state.now();
-    const stays = models.some(({ name }) => name === chosen);
-    state.set({ models, chosen: stays ? chosen : remembered(models) });
-    if (stays) await fetchModel();
+    const summary = models.find(({ name }) => name === chosen);
+    state.set({ models, chosen: summary ? chosen : remembered(models) });
+    if (summary && !agrees(state.now().model, summary)) await fetchModel();
   }
 
   /** Fetch what is shown anyway: what the service refuses now it may give at the next look. */
   async function refetch(fetch) {
     try {
       await fetch();
+      state.set({ away: false });
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
+      if (error.status === 0) state.set({ away: true });
     }
   }
 
@@ -68,12 +77,22 @@ function start() {
       const { models } = await api.models();
       state.set({ models, chosen: remembered(models) });
       state.set({ session });
-      if (!models.length) showTrouble(notice, { title: "No model is served", detail: "The service runs, but there is no model to score with. Give it one, then try again.", again: begin });
+      if (!models.length)
+        showTrouble(notice, {
+          title: "No model is served",
+          detail: "The service runs, but there is no model to score with. Give it one, then try "
+            + "again.",
+          again: begin,
+        });
     } catch (error) {
       router.close();
       tabList.hidden = true;
       if (!(error instanceof Refusal)) throw error;
-      if (error.status === 401) askForToken(notice, { why: api.hasToken() ? error.message : "", given: (token) => { api.useToken(token); begin(); } });
+      if (error.status === 401)
+        askForToken(notice, {
+          why: api.hasToken() ? error.message : "",
+          given: (token) => { api.useToken(token); begin(); },
+        });
       else showTrouble(notice, { title: error.title, detail: error.message, again: begin });
     }
   }
@@ -92,12 +111,14 @@ function start() {
     }),
     isOpen(route) {
       const { session } = state.now();
-      return route !== "review" || Boolean(session && session.role !== "reader" && session.keep !== "off");
+      const mayReview = session !== null && session.role !== "reader" && session.keep !== "off";
+      return route !== "review" || mayReview;
     },
     shown: (route) => state.set({ route }),
   });
 
   createStation(byId("station"), context, leave);
+  createNews(byId("news"), context);
   createInspect(byId("inspect"), context);
   createReview(byId("review"), context);
   createModel(byId("model"), context);
@@ -114,7 +135,14 @@ function start() {
     event.preventDefault();
     byId("main").focus();
   });
-  setInterval(() => { if (document.visibilityState === "visible") refresh(); }, LOOK_EVERY);
+  let looking = setTimeout(lookAgain, LOOK_EVERY);
+  async function lookAgain() {
+    clearTimeout(looking);
+    if (document.visibilityState === "visible") await refresh();
+    clearTimeout(looking);
+    looking = setTimeout(lookAgain, LOOK_EVERY);
+  }
+  document.addEventListener("visibilitychange", lookAgain);
   begin();
 }
 

@@ -55,10 +55,19 @@ export function createOverlay({ strength = 0.85 } = {}) {
   const stage = make("div", { class: "stage" }, picture, heat);
   const missing = make("p", { class: "small", hidden: true });
   const slider = make("input", {
-    type: "range", min: 0, max: 100, value: Math.round(100 * strength), "aria-label": "Strength of the heat map",
+    type: "range",
+    min: 0,
+    max: 100,
+    value: Math.round(100 * strength),
+    "aria-label": "Strength of the heat map",
     oninput: () => follow(),
   });
-  const sliding = make("label", { class: "strength" }, make("span", { "aria-hidden": "true" }, "Picture"), slider, make("span", { "aria-hidden": "true" }, "Heat map"));
+  const sliding = make(
+    "label", { class: "strength" },
+    make("span", { "aria-hidden": "true" }, "Picture"),
+    slider,
+    make("span", { "aria-hidden": "true" }, "Heat map"),
+  );
   const element = make("div", { class: "overlay" }, stage, sliding, missing);
 
   function follow() {

@@ -14,36 +14,96 @@ function comparison(preview) {
   const rate = (value) => (value === null ? "not named" : percent(value));
   const rows = [
     ["Threshold", limit(before.upper), limit(after.upper)],
-    (before.lower !== null || after.lower !== null) && ["Lower limit", limit(before.lower), limit(after.lower)],
+    (before.lower !== null || after.lower !== null) && [
+      "Lower limit",
+      limit(before.lower),
+      limit(after.lower),
+    ],
     ["Rule", before.rule, after.rule],
     ["Normal pictures it rests on", count(before.n_normal), count(after.n_normal)],
     ["Normal pictures meant to be flagged", rate(before.promised_rate), rate(after.promised_rate)],
-    [`Flagged of these ${count(pictures)}`, count(preview.flagged_before), count(preview.flagged_after)],
-    [`Judged right of all ${count(reviewed)} reviewed`, count(preview.reviewed_right_before), count(preview.reviewed_right_after)],
+    [
+      `Flagged of these ${count(pictures)}`,
+      count(preview.flagged_before),
+      count(preview.flagged_after),
+    ],
+    [
+      `Judged right of all ${count(reviewed)} reviewed`,
+      count(preview.reviewed_right_before),
+      count(preview.reviewed_right_after),
+    ],
   ];
   return make(
     "div", { class: "scroll" },
     make(
-      "table", { class: "comparison" }, make("caption", { class: "spoken" }, "What the new threshold would change"),
-      make("thead", {}, make("tr", {}, make("td"), make("th", { scope: "col" }, "now"), make("th", { scope: "col" }, "then"))),
-      make("tbody", {}, rows.filter(Boolean).map(([name, now, then]) => make("tr", { class: now === then ? "" : "differs" }, make("th", { scope: "row" }, name), make("td", {}, now), make("td", {}, then)))),
+      "table",
+      { class: "comparison" },
+      make("caption", { class: "spoken" }, "What the new threshold would change"),
+      make(
+        "thead", {},
+        make(
+          "tr", {},
+          make("td"),
+          make("th", { scope: "col" }, "now"),
+          make("th", { scope: "col" }, "then"),
+        ),
+      ),
+      make(
+        "tbody", {},
+        rows.filter(Boolean).map(([name, now, then]) => make(
+          "tr", { class: now === then ? "" : "differs" },
+          make("th", { scope: "row" }, name),
+          make("td", {}, now),
+          make("td", {}, then),
+        )),
+      ),
     ),
   );
 }
 
 /** @param {Pick<import("./main.js").Context, "api"|"state"|"speak"|"refresh">} context */
 export function createRecalibration({ api, state, speak, refresh }) {
-  const sample = make("select", { id: "recalibrate-sample", onchange: outdate }, Object.entries(SAMPLES).map(([name, label]) => make("option", { value: name }, label)));
-  const rule = make("input", { type: "text", id: "recalibrate-rule", maxlength: 100, autocomplete: "off", spellcheck: "false", placeholder: "the rule of the fit", "aria-describedby": "rule-example", oninput: outdate });
+  const sample = make(
+    "select", { id: "recalibrate-sample", onchange: outdate },
+    Object.entries(SAMPLES).map(([name, label]) => make("option", { value: name }, label)),
+  );
+  const rule = make(
+    "input",
+    {
+      type: "text",
+      id: "recalibrate-rule",
+      maxlength: 100,
+      autocomplete: "off",
+      spellcheck: "false",
+      placeholder: "the rule of the fit",
+      "aria-describedby": "rule-example",
+      oninput: outdate,
+    },
+  );
   const look = button("Show what it would change", preview);
-  const shown = make("div", { class: "preview", role: "region", "aria-label": "What it would change" });
+  const shown = make(
+    "div", { class: "preview", role: "region", "aria-label": "What it would change" },
+  );
   const said = make("p", { class: "trouble", role: "alert" });
   const element = make(
     "details", { class: "panel recalibration" },
     make("summary", {}, make("h3", {}, "Recalibrate from confirmed normal pictures")),
-    make("p", { class: "small" }, "The network stays as it is; its threshold and p-values are fitted anew. First you see what it would change."),
-    make("div", { class: "field" }, make("label", { for: "recalibrate-sample" }, "Pictures"), sample),
-    make("div", { class: "field" }, make("label", { for: "recalibrate-rule" }, "Threshold rule"), rule, make("span", { class: "small", id: "rule-example" }, "such as conformal(0.01)")),
+    make(
+      "p", { class: "small" },
+      "The network stays as it is; its threshold and p-values are fitted anew. First you see what "
+        + "it would change.",
+    ),
+    make(
+      "div", { class: "field" },
+      make("label", { for: "recalibrate-sample" }, "Pictures"),
+      sample,
+    ),
+    make(
+      "div", { class: "field" },
+      make("label", { for: "recalibrate-rule" }, "Threshold rule"),
+      rule,
+      make("span", { class: "small", id: "rule-example" }, "such as conformal(0.01)"),
+    ),
     look, said, shown,
   );
   let of = null, turn = 0;
@@ -61,14 +121,23 @@ export function createRecalibration({ api, state, speak, refresh }) {
     said.textContent = "";
     look.disabled = true;
     try {
-      const found = await api.preview(name, { sample: sample.value, threshold: rule.value.trim() || null });
+      const found = await api.preview(name, {
+        sample: sample.value,
+        threshold: rule.value.trim() || null,
+      });
       if (mine !== turn) return;
       fill(
-        shown, make("p", {}, `From ${counted(found.pictures, "confirmed normal picture")}:`), comparison(found),
+        shown,
+        make("p", {}, `From ${counted(found.pictures, "confirmed normal picture")}:`),
+        comparison(found),
         found.warnings.map((warning) => make("p", { class: "note" }, warning)),
-        button(`Serve ${name} with the new threshold …`, () => act(name, found), { class: "strong" }),
+        button(`Serve ${name} with the new threshold …`, () => act(name, found), {
+          class: "strong",
+        }),
       );
-      speak(`The threshold would go from ${number(found.before.upper)} to ${number(found.after.upper)}.`);
+      speak(
+        `The threshold would go from ${number(found.before.upper)} to ${number(found.after.upper)}.`
+      );
     } catch (error) {
       if (mine !== turn) return;
       fill(shown);
@@ -81,7 +150,9 @@ export function createRecalibration({ api, state, speak, refresh }) {
   async function act(name, found) {
     const sure = await confirmed({
       title: `Serve ${name} with another threshold?`,
-      text: `The threshold goes from ${number(found.before.upper)} to ${number(found.after.upper)}, for everyone who scores with this model, from now on.${found.warnings.length ? ` Against it speaks: ${found.warnings.join(" ")}` : ""}`,
+      text: `The threshold goes from ${number(found.before.upper)} to `
+        + `${number(found.after.upper)}, for everyone who scores with this model, from now `
+        + `on.${found.warnings.length ? ` Against it speaks: ${found.warnings.join(" ")}` : ""}`,
       act: "Serve the new threshold",
     });
     if (!sure) return;
@@ -91,7 +162,14 @@ export function createRecalibration({ api, state, speak, refresh }) {
       if (state.now().chosen === name) state.set({ model });
       refresh();
       if (mine !== turn) return;
-      fill(shown, make("p", { class: "done" }, `Done: ${name} is served with the threshold ${number(model.threshold.upper)}, as revision ${model.revision}.`));
+      fill(
+        shown,
+        make(
+          "p", { class: "done" },
+          `Done: ${name} is served with the threshold ${number(model.threshold.upper)}, as `
+            + `revision ${model.revision}.`,
+        ),
+      );
       speak("The new threshold is served.");
     } catch (error) {
       if (mine !== turn) return;

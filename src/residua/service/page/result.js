@@ -13,7 +13,8 @@ import { isFlagged, number, pInWords } from "./words.js";
 /** The verdict in a sentence, as it is spoken and shown. @param {Item} item */
 export function verdictInWords(item) {
   const { result } = item;
-  if (!result || result.score === null) return `${item.name}: no verdict. ${item.trouble ?? ""}`.trim();
+  if (!result || result.score === null)
+    return `${item.name}: no verdict. ${item.trouble ?? ""}`.trim();
   const side = result.score > result.threshold
     ? `score ${number(result.score)} is above the threshold ${number(result.threshold)}`
     : isFlagged(result.score, result.threshold, result.lower)
@@ -24,34 +25,58 @@ export function verdictInWords(item) {
 
 function reasoning({ result }, calibration) {
   const { score, threshold, lower, p_value: p } = result;
-  const times = score > threshold && threshold > 0 ? ` (${Number((score / threshold).toPrecision(2))} times as high)` : "";
+  const times = score > threshold && threshold > 0
+    ? ` (${Number((score / threshold).toPrecision(2))} times as high)`
+    : "";
   const side = score > threshold
     ? `Its score lies above the threshold${times}.`
     : lower !== null && score < lower
       ? "Its score lies below the lower limit: it is rebuilt better than normal pictures are."
-      : lower === null ? "Its score does not pass the threshold." : "Its score lies between the limits.";
+      : lower === null
+        ? "Its score does not pass the threshold."
+        : "Its score lies between the limits.";
   return [
     make("p", { class: "meaning" }, side),
-    p !== null && make("p", { class: "meaning" }, `${pInWords(p, calibration?.n)} `, make("span", { class: "small-inline" }, `(p = ${number(p)})`), "."),
+    p !== null && make(
+      "p", { class: "meaning" },
+      `${pInWords(p, calibration?.n)} `,
+      make("span", { class: "small-inline" }, `(p = ${number(p)})`),
+      ".",
+    ),
   ];
 }
 
 function figure(address, caption, alt, small) {
-  return make("figure", { class: small ? "pixels" : "" }, make("img", { src: address, alt, decoding: "async" }), make("figcaption", {}, caption));
+  return make(
+    "figure", { class: small ? "pixels" : "" },
+    make("img", { src: address, alt, decoding: "async" }),
+    make("figcaption", {}, caption),
+  );
 }
 
 function asides(item, model) {
   const { result } = item;
   const size = result.width && result.height ? `${result.width} × ${result.height} pixels` : null;
-  const limits = result.lower === null ? number(result.threshold) : `${number(result.lower)} to ${number(result.threshold)}`;
+  const limits = result.lower === null
+    ? number(result.threshold)
+    : `${number(result.lower)} to ${number(result.threshold)}`;
   const kept = result.keeping_failed
     ? make("span", { class: "trouble" }, `not kept: ${result.keeping_failed}`)
     : result.kept !== null && result.kept !== undefined ? `under number ${result.kept}` : null;
   const rows = [
-    ["Score", number(result.score)], [result.lower === null ? "Threshold" : "Limits", limits], ["Size", size],
+    ["Score", number(result.score)],
+    [result.lower === null ? "Threshold" : "Limits", limits],
+    ["Size", size],
     ["Model", model ? foreign(`${item.model}, ${item.revision}`) : null], ["Kept for review", kept],
   ];
-  return make("dl", { class: "facts" }, rows.filter(([, value]) => value).map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value))));
+  return make(
+    "dl", { class: "facts" },
+    rows.filter(([, value]) => value).map(([name, value]) => make(
+      "div", {},
+      make("dt", {}, name),
+      make("dd", {}, value),
+    )),
+  );
 }
 
 /**
@@ -64,8 +89,16 @@ export function createResultPanel({ turn }) {
   const overlay = createOverlay();
   const title = make("h2", { id: "result-title" });
   const place = make("span", { class: "place" });
-  const back = make("button", { type: "button", class: "step", "aria-label": "Previous result", onclick: () => turn(-1) }, "‹");
-  const on = make("button", { type: "button", class: "step", "aria-label": "Next result", onclick: () => turn(1) }, "›");
+  const back = make(
+    "button",
+    { type: "button", class: "step", "aria-label": "Previous result", onclick: () => turn(-1) },
+    "‹",
+  );
+  const on = make(
+    "button",
+    { type: "button", class: "step", "aria-label": "Next result", onclick: () => turn(1) },
+    "›",
+  );
   const body = make("div", { class: "result-body" });
   const element = make(
     "section", { class: "panel result", "aria-labelledby": "result-title", hidden: true },
@@ -76,9 +109,16 @@ export function createResultPanel({ turn }) {
   function pictures(item, model) {
     const { result } = item;
     const own = item.file && addresses.of(item.file);
-    const [seen, rebuilt] = [item.input, item.reconstruction].map((blob) => blob && addresses.of(blob));
+    const addressOf = (blob) => blob && addresses.of(blob);
+    const seen = addressOf(item.input), rebuilt = addressOf(item.reconstruction);
     overlay.show({
-      picture: own, seen, heat: item.heatmap, alt: `The picture ${item.name}`, input: model?.input, width: result?.width, height: result?.height,
+      picture: own,
+      seen,
+      heat: item.heatmap,
+      alt: `The picture ${item.name}`,
+      input: model?.input,
+      width: result?.width,
+      height: result?.height,
       why: result?.score === null || !result ? "" : "There is no heat map for this picture.",
     });
     const small = model && Math.max(model.input.width, model.input.height) <= 128;
@@ -88,8 +128,16 @@ export function createResultPanel({ turn }) {
       (seen || rebuilt) && make(
         "div", { class: "beside" },
         seen && figure(seen, "What the model saw", `What the model saw of ${item.name}`, small),
-        rebuilt && figure(rebuilt, "What it rebuilt", `What the model rebuilt of ${item.name}`, small),
-        model && !model.rebuilds_pixels && make("p", { class: "small" }, "This model rebuilds features, not pixels: there is no reconstruction to look at."),
+        rebuilt && figure(
+          rebuilt,
+          "What it rebuilt",
+          `What the model rebuilt of ${item.name}`,
+          small,
+        ),
+        model && !model.rebuilds_pixels && make(
+          "p", { class: "small" },
+          "This model rebuilds features, not pixels: there is no reconstruction to look at.",
+        ),
       ),
     );
   }
@@ -115,15 +163,32 @@ export function createResultPanel({ turn }) {
       if (result && result.score !== null) {
         fill(
           body,
-          make("div", { class: `readout ${result.verdict}` }, verdictMark(result.verdict), make("div", {}, reasoning(item, model?.calibration))),
-          model && histogram({ calibration: model.calibration, upper: result.threshold, lower: result.lower, score: result.score }),
+          make(
+            "div", { class: `readout ${result.verdict}` },
+            verdictMark(result.verdict),
+            make("div", {}, reasoning(item, model?.calibration)),
+          ),
+          model && histogram({
+            calibration: model.calibration,
+            upper: result.threshold,
+            lower: result.lower,
+            score: result.score,
+          }),
           pictures(item, model),
           asides(item, model),
         );
       } else {
         fill(
           body,
-          make("div", { class: "readout none" }, verdictMark(null), make("div", {}, make("p", { class: "meaning" }, item.troubleTitle ?? "It was not scored yet."), item.trouble && make("p", { class: "meaning" }, item.trouble))),
+          make(
+            "div", { class: "readout none" },
+            verdictMark(null),
+            make(
+              "div", {},
+              make("p", { class: "meaning" }, item.troubleTitle ?? "It was not scored yet."),
+              item.trouble && make("p", { class: "meaning" }, item.trouble),
+            ),
+          ),
           pictures(item, model),
         );
       }

@@ -26,7 +26,9 @@ const MOST_FETCHED = 100;
 const LOW = 5;
 const REMEMBERED = 50;
 
-const reasonOf = (error) => (error instanceof Refusal ? error.message : `This page failed at it: ${error.message}`);
+const reasonOf = (error) => (
+  error instanceof Refusal ? error.message : `This page failed at it: ${error.message}`
+);
 
 /**
  * @param {Object} needs
@@ -41,7 +43,8 @@ export function createReviewing({ api, changed, trouble, saved }) {
   /** @type {Judged[]} The latest first. */
   let judged = [];
   const skipped = new Set(), gone = new Set();
-  let model = null, order = "uncertain", waiting = null, failure = null, turn = 0, loading = false, undoing = false;
+  let model = null, order = "uncertain", waiting = null, failure = null;
+  let turn = 0, loading = false, undoing = false;
 
   async function load() {
     const mine = ++turn;
@@ -49,12 +52,23 @@ export function createReviewing({ api, changed, trouble, saved }) {
     changed();
     try {
       const pending = judged.filter(({ state }) => state === "saving").length;
-      const queue = await api.queue(model, order, Math.min(MOST_FETCHED, FETCHED + skipped.size + pending));
+      const queue = await api.queue(
+        model,
+        order,
+        Math.min(MOST_FETCHED, FETCHED + skipped.size + pending),
+      );
       if (mine !== turn) return;
       failure = null;
       waiting = queue.waiting;
-      const known = new Set([...items.map((item) => item.picture.id), ...judged.filter(({ state }) => state !== "refused").map((one) => one.waiting.picture.id)]);
-      const fresh = queue.items.filter(({ id }) => !known.has(id) && !skipped.has(id) && !gone.has(id));
+      const known = new Set([
+        ...items.map((item) => item.picture.id),
+        ...judged.filter(({ state }) => state !== "refused").map((one) => one.waiting.picture.id),
+      ]);
+      const fresh = queue.items.filter(
+        ({ id }) => !known.has(id)
+        && !skipped.has(id)
+        && !gone.has(id)
+      );
       items = [...items, ...fresh.map((picture) => ({ picture, order }))];
     } catch (error) {
       if (mine === turn) failure = reasonOf(error);
@@ -65,7 +79,12 @@ export function createReviewing({ api, changed, trouble, saved }) {
   }
 
   function refill() {
-    if (!loading && items.length < LOW && (waiting === null || waiting > items.length + skipped.size)) load();
+    if (
+      !loading
+      && items.length < LOW
+      && (waiting === null || waiting > items.length + skipped.size)
+    )
+      load();
   }
 
   async function save(one) {
@@ -83,7 +102,9 @@ export function createReviewing({ api, changed, trouble, saved }) {
         gone.add(id);
         trouble(`Not saved: ${name} is no longer kept. ${one.reason}`);
       } else if (one.waiting.picture.model !== model) {
-        trouble(`Not saved: ${name}. ${one.reason} Choose ${one.waiting.picture.model} again to judge it.`);
+        trouble(
+          `Not saved: ${name}. ${one.reason} Choose ${one.waiting.picture.model} again to judge it.`
+        );
       } else {
         // After the one in sight, for a finger may already be on its way to a key.
         items.splice(Math.min(1, items.length), 0, one.waiting);
@@ -93,10 +114,22 @@ export function createReviewing({ api, changed, trouble, saved }) {
     changed();
   }
 
-  const latest = () => judged.find(({ state, waiting: { picture } }) => picture.model === model && (state === "saving" || state === "saved"));
+  const latest = () => judged.find(({ state, waiting: { picture } }) => picture.model === model && (
+    state === "saving" || state === "saved"
+  ));
 
   return {
-    now: () => ({ current: items[0] ?? null, next: items.slice(1, 3), judged, order, waiting, failure, loading, undoing, skipped: skipped.size }),
+    now: () => ({
+      current: items[0] ?? null,
+      next: items.slice(1, 3),
+      judged,
+      order,
+      waiting,
+      failure,
+      loading,
+      undoing,
+      skipped: skipped.size,
+    }),
     /** Whether something is on its way that is not yet acknowledged. */
     isSaving: () => judged.some(({ state }) => state === "saving" || state === "withdrawing"),
     /** Begin anew, with another model or order. */
@@ -113,7 +146,13 @@ export function createReviewing({ api, changed, trouble, saved }) {
     judge(correct) {
       if (!items.length || undoing) return null;
       const [first] = items.splice(0, 1);
-      const one = { waiting: first, correct, state: "saving", reason: null, settled: Promise.resolve() };
+      const one = {
+        waiting: first,
+        correct,
+        state: "saving",
+        reason: null,
+        settled: Promise.resolve(),
+      };
       judged = [one, ...judged].slice(0, REMEMBERED);
       one.settled = save(one);
       refill();

@@ -44,7 +44,12 @@ export function createRouter({ list, tabs, isOpen, shown }) {
   list.addEventListener("keydown", (event) => {
     const there = open();
     const here = there.findIndex(({ button }) => button === event.target);
-    const to = { ArrowLeft: here - 1, ArrowRight: here + 1, Home: 0, End: there.length - 1 }[event.key];
+    const to = {
+      ArrowLeft: here - 1,
+      ArrowRight: here + 1,
+      Home: 0,
+      End: there.length - 1,
+    }[event.key];
     if (here < 0 || to === undefined) return;
     event.preventDefault();
     const next = there.at(to % there.length);

@@ -10,13 +10,24 @@ const PATHS = {
 
 /** @param {"anomalous"|"normal"|"none"} kind Triangle, disc or empty square. */
 export function shape(kind) {
-  return svg("svg", { class: `shape ${kind}`, viewBox: "0 0 16 16", "aria-hidden": "true" }, svg("path", { d: PATHS[kind] }));
+  return svg(
+    "svg", { class: `shape ${kind}`, viewBox: "0 0 16 16", "aria-hidden": "true" },
+    svg("path", { d: PATHS[kind] }),
+  );
 }
 
-/** The verdict as a mark with its word. @param {?("normal"|"anomalous")} verdict null: there is none. */
+/**
+ * The verdict as a mark with its word.
+ *
+ * @param {?("normal"|"anomalous")} verdict null: there is none.
+ */
 export function verdictMark(verdict, word = verdict) {
   const kind = verdict ?? "none";
-  return make("span", { class: `verdict ${kind}` }, shape(kind), make("span", {}, word ?? "no verdict"));
+  return make(
+    "span", { class: `verdict ${kind}` },
+    shape(kind),
+    make("span", {}, word ?? "no verdict"),
+  );
 }
 
 /** An alarm: a triangle with a bar in it. */

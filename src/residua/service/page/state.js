@@ -10,6 +10,7 @@
  * @property {?string} chosen Name of the model that is worked with.
  * @property {?ModelDetail} model The chosen model with its card; null until it is fetched.
  * @property {?string} route The view that is shown.
+ * @property {boolean} away Whether the service could not be reached when it was last looked at.
  */
 
 /** @typedef {Object} State
@@ -21,7 +22,14 @@
 /** @returns {State} */
 export function createState() {
   /** @type {Readonly<Known>} */
-  let known = Object.freeze({ session: null, models: [], chosen: null, model: null, route: null });
+  let known = Object.freeze({
+    session: null,
+    models: [],
+    chosen: null,
+    model: null,
+    route: null,
+    away: false,
+  });
   const followers = [];
   return {
     now: () => known,

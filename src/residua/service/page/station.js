@@ -26,13 +26,32 @@ function remember(name) {
  * @param {() => void} leave Forget the token.
  */
 export function createStation(element, { api, state, keys }, leave) {
-  const chooser = make("select", { id: "chooser", onchange: () => { remember(chooser.value); state.set({ chosen: chooser.value }); } });
+  const chooser = make(
+    "select",
+    {
+      id: "chooser",
+      onchange: () => { remember(chooser.value); state.set({ chosen: chooser.value }); },
+    },
+  );
   const single = make("span", { class: "single" });
-  const model = make("div", { class: "model-choice" }, make("label", { for: "chooser" }, "Model"), chooser, single);
-  const badge = make("a", { class: "badge", href: "#/model", hidden: true }, alarmShape(), make("span", {}, "Drift"));
+  const model = make(
+    "div", { class: "model-choice" },
+    make("label", { for: "chooser" }, "Model"),
+    chooser,
+    single,
+  );
+  const badge = make(
+    "a", { class: "badge", href: "#/model", hidden: true },
+    alarmShape(),
+    make("span", {}, "Drift"),
+  );
   const role = make("span", { class: "role" });
   const out = button("Sign out", leave, { class: "quiet", hidden: true });
-  const help = button("?", () => keys.show(), { class: "help", "aria-label": "Keys", title: "Keys" });
+  const help = button("?", () => keys.show(), {
+    class: "help",
+    "aria-label": "Keys",
+    title: "Keys",
+  });
   fill(element, model, badge, role, out, help);
 
   function draw({ session, models, chosen }) {
@@ -47,8 +66,10 @@ export function createStation(element, { api, state, keys }, leave) {
     const drifting = models.filter(({ drift }) => drift.alarm).map(({ name }) => name);
     badge.hidden = !drifting.includes(chosen);
     badge.setAttribute("aria-label", `Drift alarm: the scores of ${chosen} have drifted`);
-    role.hidden = !session;
-    role.textContent = session ? (session.name ? `${session.name} (${session.role})` : session.role) : "";
+    role.hidden = help.hidden = !session;
+    role.textContent = session
+      ? (session.name ? `${session.name} (${session.role})` : session.role)
+      : "";
     out.hidden = !session || !api.hasToken();
   }
 

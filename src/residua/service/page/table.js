@@ -10,7 +10,12 @@ import { number } from "./words.js";
 /** @typedef {{order: import("./batch.js").OrderName, reversed: boolean}} Sorting */
 
 const COLUMNS = [["name", "Picture"], [null, "Verdict"], ["score", "Score"], ["p", "p-value"]];
-const STATES = { waiting: "waits", sending: "is being scored", stopped: "not scored", done: "no verdict" };
+const STATES = {
+  waiting: "waits",
+  sending: "is being scored",
+  stopped: "not scored",
+  done: "no verdict",
+};
 
 /**
  * @param {Object} needs
@@ -24,8 +29,23 @@ export function createTable({ opened, sorted, thumbs }) {
   let shown = [], selected = null, reached = null, sorting = { order: "score", reversed: false };
 
   const heads = COLUMNS.map(([order, label]) => {
-    const head = make("th", { scope: "col", role: "columnheader", class: `c-${order ?? "verdict"}` });
-    if (order) head.append(make("button", { type: "button", class: "sort", onclick: () => sorted({ order, reversed: sorting.order === order && !sorting.reversed }) }, label, make("span", { class: "arrow", "aria-hidden": "true" })));
+    const head = make(
+      "th", { scope: "col", role: "columnheader", class: `c-${order ?? "verdict"}` },
+    );
+    if (order)
+      head.append(
+        make(
+          "button",
+          {
+            type: "button",
+            class: "sort",
+            onclick: () =>
+              sorted({ order, reversed: sorting.order === order && !sorting.reversed }),
+          },
+          label,
+          make("span", { class: "arrow", "aria-hidden": "true" }),
+        )
+      );
     else head.append(label);
     return { order, head };
   });
@@ -34,14 +54,45 @@ export function createTable({ opened, sorted, thumbs }) {
   const body = make("tbody", { role: "rowgroup", onkeydown: walk, onclick: choose });
   const element = make(
     "div", { class: "scroll batch-scroll", tabindex: -1 },
-    make("table", { class: "batch", role: "table" }, make("caption", { class: "spoken" }, "Results of the batch. The arrow keys go from row to row."), make("thead", { role: "rowgroup" }, make("tr", { role: "row" }, heads.map(({ head }) => head))), body),
+    make(
+      "table", { class: "batch", role: "table" },
+      make(
+        "caption", { class: "spoken" },
+        "Results of the batch. The arrow keys go from row to row.",
+      ),
+      make(
+        "thead", { role: "rowgroup" },
+        make("tr", { role: "row" }, heads.map(({ head }) => head)),
+      ),
+      body,
+    ),
   );
 
   function rowOf(item) {
     const image = make("img", { alt: "", width: 44, height: 44 });
-    const open = make("button", { type: "button", class: "name", tabindex: -1 }, image, make("span", { class: "text" }, foreign(item.name)));
-    const verdict = make("td", { role: "cell", class: "c-verdict" }), score = make("td", { role: "cell", class: "number c-score" }), p = make("td", { role: "cell", class: "number c-p" });
-    const row = { element: make("tr", { role: "row" }, make("th", { scope: "row", role: "rowheader", class: "c-name" }, open), verdict, score, p), image, open, verdict, score, p, said: "", item };
+    const open = make(
+      "button", { type: "button", class: "name", tabindex: -1 },
+      image,
+      make("span", { class: "text" }, foreign(item.name)),
+    );
+    const cell = (kind) => make("td", { role: "cell", class: kind });
+    const verdict = cell("c-verdict"), score = cell("number c-score"), p = cell("number c-p");
+    const row = {
+      element: make(
+        "tr", { role: "row" },
+        make("th", { scope: "row", role: "rowheader", class: "c-name" }, open),
+        verdict,
+        score,
+        p,
+      ),
+      image,
+      open,
+      verdict,
+      score,
+      p,
+      said: "",
+      item,
+    };
     row.element.dataset.item = item.id;
     thumbs.watch(image, () => [item.file, item.input]);
     return row;
@@ -57,7 +108,9 @@ export function createTable({ opened, sorted, thumbs }) {
     if (said === row.said) return;
     row.said = said;
     row.element.className = changes ? "would-change" : "";
-    const mark = isScored(item) ? verdictMark(item.result.verdict) : verdictMark(null, STATES[item.state]);
+    const mark = isScored(item)
+      ? verdictMark(item.result.verdict)
+      : verdictMark(null, STATES[item.state]);
     fill(row.verdict, mark, changes && make("span", { class: "would" }, `would be ${would}`));
     row.verdict.classList.toggle("pending", item.state === "waiting" || item.state === "sending");
     row.score.textContent = isScored(item) ? number(item.result.score) : "–";
@@ -102,7 +155,14 @@ export function createTable({ opened, sorted, thumbs }) {
   }
 
   function walk(event) {
-    const step = { ArrowDown: 1, ArrowUp: -1, PageDown: 10, PageUp: -10, Home: -Infinity, End: Infinity }[event.key];
+    const step = {
+      ArrowDown: 1,
+      ArrowUp: -1,
+      PageDown: 10,
+      PageUp: -10,
+      Home: -Infinity,
+      End: Infinity,
+    }[event.key];
     const item = itemAt(event.target);
     if (!step || !item) return;
     event.preventDefault();
@@ -114,11 +174,24 @@ export function createTable({ opened, sorted, thumbs }) {
   return {
     element,
     shown: () => shown,
-    /** @param {Item[]} items In order. @param {?number} tried A threshold to try. @param {?Item} chosen */
+    /**
+     * @param {Item[]} items In order.
+     * @param {?number} tried A threshold to try.
+     * @param {?Item} chosen
+     * @param {Sorting} by
+     */
     show(items, tried, chosen, by) {
       sorting = by;
       for (const { order, head } of heads)
-        if (order) head.setAttribute("aria-sort", order !== by.order ? "none" : (order === "score") === by.reversed ? "ascending" : "descending");
+        if (order)
+          head.setAttribute(
+            "aria-sort",
+            order !== by.order
+              ? "none"
+              : (order === "score") === by.reversed
+              ? "ascending"
+              : "descending",
+          );
       const keep = new Set(items);
       for (const [item, row] of rows) {
         if (keep.has(item)) continue;
@@ -131,7 +204,8 @@ export function createTable({ opened, sorted, thumbs }) {
         write(rows.get(item), tried);
       }
       if (items.length !== shown.length || items.some((item, k) => item !== shown[k])) {
-        const hadFocus = element.contains(document.activeElement) && document.activeElement.closest("tr[data-item]");
+        const hadFocus = element.contains(document.activeElement)
+          && document.activeElement.closest("tr[data-item]");
         arrange(items.map((item) => rows.get(item).element));
         if (hadFocus && keep.has(selected)) rows.get(selected).open.focus({ preventScroll: true });
       }

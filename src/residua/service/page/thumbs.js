@@ -28,14 +28,17 @@ async function firstDrawn(blobs) {
 }
 
 /** @typedef {Object} Thumbs
- * @property {(image: HTMLImageElement, blobs: () => (?Blob)[]) => void} watch Fill `image` whenever it
- *   is in sight, from the first of `blobs` that can be drawn.
+ * @property {(image: HTMLImageElement, blobs: () => (?Blob)[]) => void} watch Fill `image` whenever
+ *   it is in sight, from the first of `blobs` that can be drawn.
  * @property {(image: HTMLImageElement) => void} forget
  */
 
 /** @returns {Thumbs} */
 export function createThumbs() {
-  /** @type {Map<Element, {blobs: () => (?Blob)[], small: ?Blob, inSight: boolean, address: ?string}>} */
+  /**
+   * @type {Map<Element,
+   *   {blobs: () => (?Blob)[], small: ?Blob, inSight: boolean, address: ?string}>}
+   */
   const watched = new Map();
   const queue = [];
   let busy = 0;

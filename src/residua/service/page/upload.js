@@ -36,11 +36,14 @@ export function nextRequest(waiting, { max_pictures: most, max_bytes: room }) {
 function agree(answer, sent) {
   const results = answer?.results;
   const whole = Array.isArray(results) && results.length === sent.length
-    && results.every((one) => one && typeof one === "object" && (typeof one.score === "number" ? typeof one.threshold === "number" : Boolean(one.error)));
+    && results.every((one) => one && typeof one === "object" && (
+      typeof one.score === "number" ? typeof one.threshold === "number" : Boolean(one.error)
+    ));
   if (!whole)
     throw new Refusal({
       status: 200, title: "Not an answer",
-      detail: `The service's answer does not hold a result for each of the ${sent.length} pictures sent. This page and the service may be of different versions: load the page again.`,
+      detail: `The service's answer does not hold a result for each of the ${sent.length} pictures `
+        + "sent. This page and the service may be of different versions: load the page again.",
     });
 }
 
@@ -48,7 +51,8 @@ function agree(answer, sent) {
  * @param {Object} needs
  * @param {import("./api.js").Api} needs.api
  * @param {import("./batch.js").Batch} needs.batch
- * @param {() => ?{name: string, max_pictures: number, max_bytes: number}} needs.target Model and limits.
+ * @param {() => ?{name: string, max_pictures: number, max_bytes: number}} needs.target Model and
+ *   limits.
  * @param {(answered: import("./batch.js").Item[]) => void} needs.changed Some items have news.
  * @param {(words: string) => void} needs.waiting Why nothing moves just now; empty: it does.
  * @param {() => void} needs.finished Nothing is on its way any more.
@@ -64,11 +68,14 @@ export function createUpload({ api, batch, target, changed, waiting, finished })
     try {
       const answer = await api.score(name, items, {
         include: VIEWS, signal,
-        onWait: (seconds) => waiting(`The service is at its limit; trying again in ${Math.max(1, Math.ceil(seconds))} s.`),
+        onWait: (seconds) => waiting(
+          `The service is at its limit; trying again in ${Math.max(1, Math.ceil(seconds))} s.`
+        ),
       });
       signal.throwIfAborted();
       agree(answer, items);
-      answer.results.forEach((result, k) => batch.answer(items[k], result, answer.model, answer.revision));
+      const { model, revision } = answer;
+      answer.results.forEach((result, k) => batch.answer(items[k], result, model, revision));
     } catch (error) {
       if (signal.aborted || !(error instanceof Refusal)) throw error;
       if (error.status === 413 && items.length > 1) {
@@ -88,7 +95,13 @@ export function createUpload({ api, batch, target, changed, waiting, finished })
   function refuseHeavy(open, { max_bytes: room }) {
     const heavy = open.filter((item) => weight(item) > room);
     for (const item of heavy)
-      batch.giveUp(item, "Too large", `The file has ${bytes(item.file.size)} and the service takes ${bytes(room)} in a request. Send a smaller file, or have the limit raised.`, false);
+      batch.giveUp(
+        item,
+        "Too large",
+        `The file has ${bytes(item.file.size)} and the service takes ${bytes(room)} in a request. `
+          + "Send a smaller file, or have the limit raised.",
+        false,
+      );
     if (heavy.length) changed(heavy);
     return open.filter((item) => weight(item) <= room);
   }
@@ -96,7 +109,7 @@ export function createUpload({ api, batch, target, changed, waiting, finished })
   /** End what runs; whatever has no answer says why. */
   function end(title, words) {
     running = null;
-    const open = batch.items().filter((item) => item.state === "sending" || item.state === "waiting");
+    const open = batch.items().filter(({ state }) => state === "sending" || state === "waiting");
     for (const item of open) batch.giveUp(item, title, words);
     waiting("");
     changed(open);
@@ -110,13 +123,22 @@ export function createUpload({ api, batch, target, changed, waiting, finished })
         const open = batch.items().filter((item) => item.state === "waiting");
         if (!open.length || !to) break;
         const fit = refuseHeavy(open, to);
-        if (fit.length) await send(nextRequest(fit, { ...to, max_pictures: Math.min(most, to.max_pictures) }), to, signal);
+        if (fit.length)
+          await send(
+            nextRequest(fit, { ...to, max_pictures: Math.min(most, to.max_pictures) }),
+            to,
+            signal,
+          );
       }
       end("Not sent", "No model is chosen to score it with.");
     } catch (error) {
       if (signal.aborted) return;
-      if (!(error instanceof Refusal)) console.error(error);
-      end(error.title ?? "Not sent", error instanceof Refusal ? error.message : `This page failed at it: ${error.message}`);
+      const known = error instanceof Refusal;
+      if (!known) console.error(error);
+      const title = known ? error.title : "Not sent";
+      const words = known ? error.message : `This page failed at it: ${error.message}`;
+      end(title, words);
+      waiting(`${title}. ${words}`);
     }
   }
 
@@ -126,6 +148,7 @@ export function createUpload({ api, batch, target, changed, waiting, finished })
     start() {
       if (running !== null || !target()) return;
       running = new AbortController();
+      waiting("");
       run(running);
     },
     cancel() {

@@ -16,20 +16,44 @@ export function verdictAt(result, upper) {
 
 /**
  * @param {Object} needs
- * @param {() => import("./records.js").PictureResult[]} needs.results The scored results of the batch.
+ * @param {() => import("./records.js").PictureResult[]} needs.results The scored results of the
+ *   batch.
  * @param {(upper: ?number) => void} needs.moved The threshold that is tried; null: the model's own.
  */
 export function createWhatIf({ results, moved }) {
   let model = null, axis = null, tried = null;
   const drawing = make("div", { class: "whatif-drawing" });
-  const slider = make("input", { type: "range", min: 0, max: STEPS, id: "whatif-slide", "aria-label": "Threshold to try", "aria-describedby": "whatif-said", oninput: () => move(Number(axis.value(slider.value / STEPS).toPrecision(5))) });
-  const exact = make("input", { type: "number", step: "any", inputmode: "decimal", "aria-label": "Threshold to try, as a number", onchange: () => (Number.isFinite(exact.valueAsNumber) ? move(exact.valueAsNumber) : show()) });
+  const slider = make(
+    "input",
+    {
+      type: "range",
+      min: 0,
+      max: STEPS,
+      id: "whatif-slide",
+      "aria-label": "Threshold to try",
+      "aria-describedby": "whatif-said",
+      oninput: () => move(Number(axis.value(slider.value / STEPS).toPrecision(5))),
+    },
+  );
+  const exact = make(
+    "input",
+    {
+      type: "number",
+      step: "any",
+      inputmode: "decimal",
+      "aria-label": "Threshold to try, as a number",
+      onchange: () => (Number.isFinite(exact.valueAsNumber) ? move(exact.valueAsNumber) : show()),
+    },
+  );
   const reset = button("Back to the model's own", () => move(null));
   const said = make("p", { class: "said", id: "whatif-said", role: "status" });
   const element = make(
     "details", { class: "panel whatif", ontoggle: () => show() },
     make("summary", {}, make("h3", {}, "What if the threshold were another?")),
-    make("p", { class: "small" }, "To look only: it changes nothing on the service and no verdict."),
+    make(
+      "p", { class: "small" },
+      "To look only: it changes nothing on the service and no verdict.",
+    ),
     drawing, slider,
     make("div", { class: "choices start" }, exact, reset),
     said,
@@ -47,8 +71,11 @@ export function createWhatIf({ results, moved }) {
     const flagged = at.filter((verdict) => verdict === "anomalous").length;
     const changed = all.filter((result, k) => result.verdict !== at[k]).length;
     const share = shareFlagged(model.calibration, upper, model.threshold.lower);
-    const change = changed ? `${counted(changed, "verdict")} would change.` : "No verdict would change.";
-    return `At ${number(upper)}, ${count(flagged)} of ${count(all.length)} pictures here and about ${percent(share)} of the calibration pictures would be flagged. ${change}`;
+    const change = changed
+      ? `${counted(changed, "verdict")} would change.`
+      : "No verdict would change.";
+    return `At ${number(upper)}, ${count(flagged)} of ${count(all.length)} pictures here and about `
+      + `${percent(share)} of the calibration pictures would be flagged. ${change}`;
   }
 
   function show() {
@@ -57,7 +84,10 @@ export function createWhatIf({ results, moved }) {
     const upper = tried ?? model.threshold.upper;
     const scores = results().map((result) => result.score);
     axis = axisOf([...model.calibration.edges, model.threshold.upper, ...scores, upper]);
-    fill(drawing, histogram({ calibration: model.calibration, upper, lower: model.threshold.lower, axis }));
+    fill(
+      drawing,
+      histogram({ calibration: model.calibration, upper, lower: model.threshold.lower, axis }),
+    );
     slider.value = String(Math.round(axis.share(upper) * STEPS));
     slider.setAttribute("aria-valuetext", number(upper));
     // What is being typed stays, whatever results come in meanwhile.

@@ -27,10 +27,17 @@ export function percent(share) {
  */
 export function pInWords(p, n = null) {
   // With n pictures p is at least 1 / (n + 1): then not one of them scored as high.
-  if (n && p <= 1.0001 / (n + 1)) return `None of the ${count(n)} held-out normal pictures scores as high`;
+  if (n && p <= 1.0001 / (n + 1))
+    return `None of the ${count(n)} held-out normal pictures scores as high`;
   if (p > 0.95) return "Nearly every normal picture scores as high";
   if (p > 0.35) return `${Math.round(10 * p)} in 10 normal pictures score as high`;
   return `1 in ${count(Math.round(1 / p))} normal pictures scores as high`;
+}
+
+/** What the service says, as a sentence; a name that it begins with stays as it is. */
+export function sentence(text) {
+  const begun = text.replace(/^[a-z]+(?= )/, (word) => word[0].toUpperCase() + word.slice(1));
+  return /[.!?]$/.test(begun) ? begun : `${begun}.`;
 }
 
 /** Bytes in the unit that suits. */
@@ -49,4 +56,5 @@ export function moment(text) {
 }
 
 /** Whether a score lies beyond the limits. */
-export const isFlagged = (score, upper, lower) => score > upper || (lower !== null && score < lower);
+export const isFlagged = (score, upper, lower) =>
+  score > upper || (lower !== null && score < lower);

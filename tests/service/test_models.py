@@ -102,6 +102,25 @@ def test_a_broken_replacement_is_reported_once_and_the_old_one_goes_on(
     assert models.failure("part") is None
 
 
+@pytest.mark.parametrize("name", ["model.onnx", "residua.json", "calibration.npz"])
+def test_a_file_that_is_damaged_or_gone_is_reported_though_the_checksums_stand(
+    own: Path, serve: Callable[..., ServedModels], bundle: Path, name: str
+) -> None:
+    models = serve(bundles={"part": own})
+    models.refresh("part")
+    assert models.failure("part") is None
+    (own / name).write_bytes((own / name).read_bytes()[:100])
+    assert models.refresh("part") is not None
+    assert name in (models.failure("part") or "")
+    assert models.refresh("part") is None, "it is said once"
+    (own / name).unlink()
+    models.refresh("part")
+    assert f"lacks {name}" in (models.failure("part") or "")
+    shutil.copyfile(bundle / name, own / name)
+    models.refresh("part")
+    assert models.failure("part") is None
+
+
 def test_a_vanished_bundle_is_reported_and_the_old_one_goes_on(
     own: Path, serve: Callable[..., ServedModels]
 ) -> None:

@@ -46,9 +46,9 @@ def told(tmp_path: Path) -> tuple[list[str], str]:
 def test_placeholders_are_replaced_and_json_is_standard_input(
     program: str, notices: Notices, tmp_path: Path
 ) -> None:
-    run(Command(program + " --file={path} {score} '{id} is odd' '{p}' {other}", notices))
+    run(Command(program + " --file={path} {score} '{id} is odd' '{p}'", notices))
     arguments, stdin = told(tmp_path)
-    assert arguments == ["--file=/in/a.png", "1.25", "a.png is odd", "", "{other}"]
+    assert arguments == ["--file=/in/a.png", "1.25", "a.png is odd", ""]
     assert json.loads(stdin)["id"] == "a.png"
 
 
@@ -108,7 +108,12 @@ def test_a_program_that_reads_nothing_is_no_failure(notices: Notices) -> None:
 
 @pytest.mark.parametrize(
     ("text", "match"),
-    [("", "empty"), ("echo 'a", "cannot be split"), ("no-such-program {id}", "is not there")],
+    [
+        ("", "empty"),
+        ("echo 'a", "cannot be split"),
+        ("no-such-program {id}", "is not there"),
+        ("echo {scores}", "did you mean 'score'"),
+    ],
 )
 def test_a_command_that_cannot_be_run_is_refused(text: str, match: str, notices: Notices) -> None:
     with pytest.raises(ConfigurationError, match=match):

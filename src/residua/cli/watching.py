@@ -128,6 +128,7 @@ def watch(
     RESIDUA_CAMERA_LOGIN as user:password.
     """
     from residua.watching.rows import write_all
+    from residua.watching.watch import default_ledger
     from residua.watching.watch import watch as watch_pictures
 
     is_camera = "://" in source
@@ -145,6 +146,9 @@ def watch(
     # On one terminal, lines for a person take the place of rows for a program.
     one_terminal = seen and sys.stdout.isatty()
     shows_rows = as_json or not one_terminal
+    if not once:
+        place = ledger or default_ledger(bundle, source)
+        say(f"watching {escape(source)} with {escape(bundle.name)}; ledger {escape(str(place))}")
     stop = _StopFlag()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop.ask)
@@ -180,6 +184,10 @@ def watch(
     waiting = f", {tally.waiting:,} notifications wait for the next run" * bool(tally.waiting)
     failed = f", [yellow]{tally.failed:,} could not be read[/]" * bool(tally.failed)
     say(f"{tally.scored:,} scored, [bold]{tally.flagged:,} anomalous[/]{failed}{waiting}")
+    if once and not (is_camera or tally.scored or tally.failed):
+        say(
+            f"there is no new picture in {escape(source)}; files count whose names end as pictures'"
+        )
     if once and fail_on_anomaly and tally.flagged:
         raise typer.Exit(EXIT_FLAGGED)
     if once and tally.failed and not stop.is_set():

@@ -165,7 +165,7 @@ def hosts_for(bound: str, allowed: Iterable[str]) -> tuple[str, ...] | None:
     """
     given = tuple(name.lower() for name in allowed)
     for name in given:
-        if _name_of(f"//{name}") != name.strip("[]"):
+        if not name or "*" in name or _name_of(f"//{name}") != name.strip("[]"):
             raise ConfigurationError(
                 f"--allow-host is {name!r}; give a name alone, such as inspection.example.org"
             )

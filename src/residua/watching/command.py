@@ -16,7 +16,7 @@ import threading
 import time
 from typing import IO
 
-from residua.errors import ConfigurationError
+from residua.errors import ConfigurationError, UnknownName
 from residua.watching import CAMERA_LOGIN, WEBHOOK_SECRET
 from residua.watching.notices import Notices
 from residua.watching.notifying import NotDelivered, Sender
@@ -53,8 +53,8 @@ class Command(Sender):
     Raises
     ------
     ConfigurationError
-        The text is empty or a quotation is not closed, the program is not there, or it asks for
-        the path where there is none.
+        The text is empty or a quotation is not closed, the program is not there, a placeholder is
+        none, or it asks for the path where there is none.
     """
 
     channel = "command"
@@ -73,6 +73,9 @@ class Command(Sender):
                 f"the command's program {self._words[0]!r} is not there or may not be run; check "
                 f"its path"
             )
+        for name in re.findall(r"\{(\w+)\}", text):
+            if name not in PLACEHOLDERS:
+                raise UnknownName.among("placeholder of a command", name, PLACEHOLDERS)
         if not has_files and "{path}" in text:
             raise ConfigurationError(
                 "the command asks for {path}, but a camera's picture is no file; use {id}, or "

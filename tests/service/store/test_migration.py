@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -11,7 +12,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
-from residua.errors import StoreTooNew
+from residua.errors import ConfigurationError, StoreTooNew
 from residua.service.store.store import ReviewStore
 from residua.service.store.tables import METADATA, VERSION_TABLE
 
@@ -93,3 +94,29 @@ def test_threads_may_open_an_empty_database_at_once(url: str) -> None:
 
     with ThreadPoolExecutor(6) as threads:
         assert list(threads.map(open_it, range(6))) == [0] * 6
+
+
+def test_what_is_no_review_store_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    foreign = tmp_path / "foreign.sqlite"
+    with closing(sqlite3.connect(foreign)) as connection:
+        connection.execute("CREATE TABLE mine (a)")
+    before = foreign.read_bytes()
+    for make in (True, False):
+        with pytest.raises(ConfigurationError, match="is no review store"):
+            ReviewStore.open(f"sqlite:///{foreign}", make=make)
+    with closing(sqlite3.connect(foreign)) as connection:
+        assert connection.execute("SELECT name FROM sqlite_master").fetchall() == [("mine",)]
+    assert len(before) == foreign.stat().st_size
+
+
+def test_an_empty_database_becomes_a_store_only_where_that_is_wanted(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="is no review store"):
+        ReviewStore.open(url, make=False)
+    ReviewStore.open(url).close()
+    ReviewStore.open(url, make=False).close()
+
+
+def test_the_file_of_a_store_is_its_users_alone(tmp_path: Path) -> None:
+    with closing(ReviewStore.open(folder=tmp_path)):
+        modes = {file.name: file.stat().st_mode & 0o777 for file in tmp_path.iterdir()}
+    assert set(modes.values()) == {0o600}, modes

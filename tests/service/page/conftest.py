@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -17,7 +18,9 @@ import pytest
 
 from residua.service import schemas
 from residua.service.api.page import POLICY
+from residua.service.settings import Limits, Retention, ServiceSettings
 
+from .real_service import Service, copied
 from .stand_in import Asked, Refusal, Station
 from .visiting import PAGE
 
@@ -141,6 +144,27 @@ def station(_server: _Server) -> Iterator[Station]:
     _server.station.gate.set()
 
 
+@pytest.fixture
+def settings(bundle: Path, tmp_path: Path) -> ServiceSettings:
+    """What the real service is told; tests replace it where they need another one."""
+    return ServiceSettings(
+        bundles={"blobs": copied(bundle, tmp_path)},
+        data=tmp_path,
+        retention=Retention(keep="all"),
+        limits=Limits(queue=8),
+        reload_seconds=0.05,
+        threads=1,
+    )
+
+
+@pytest.fixture
+def service(settings: ServiceSettings) -> Iterator[Service]:
+    """The real service; a module in which it takes the place of the stand-in says so."""
+    running = Service(settings)
+    yield running
+    running.stop()
+
+
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Any]:
     if CHROMIUM is None:
@@ -162,6 +186,7 @@ def window(request: pytest.FixtureRequest, chromium: Any) -> Iterator[Any]:
         has_touch=narrow,
         is_mobile=narrow,
         permissions=["camera"],
+        reduced_motion="reduce",
     )
     context.set_default_timeout(5000)
     yield context

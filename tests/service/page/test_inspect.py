@@ -16,6 +16,7 @@ from .visiting import both, narrow, visit
 
 Until = Callable[[Callable[[], object]], None]
 
+
 def send(page: Any, *names: str) -> None:
     page.set_input_files("input[type=file]", [picture(name, k) for k, name in enumerate(names)])
 

@@ -81,7 +81,8 @@ export function createBatch() {
           p_value: kept.p_value ?? null,
         },
         heatmap: blobOf(heatmap), reconstruction: blobOf(reconstruction), input: blobOf(input),
-        troubleTitle: result.error?.title ?? null, trouble: result.error && sentence(result.error.detail),
+        troubleTitle: result.error?.title ?? null,
+        trouble: result.error ? sentence(result.error.detail) : null,
       });
     },
     /** Leave an item without an answer. @param {boolean} again Whether it may be sent again. */

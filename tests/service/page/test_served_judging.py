@@ -16,10 +16,15 @@ from numpy.typing import NDArray
 from residua.bundle import open_bundle
 from residua.service.store.store import ReviewStore
 
-from ..visiting import both, narrow, visit
 from .real_service import Service
+from .visiting import both, narrow, visit
 
 Pictures = NDArray[np.uint8]
+
+
+@pytest.fixture
+def station(service: Service) -> Service:
+    return service
 
 
 def waits(page: Any, count: int) -> None:

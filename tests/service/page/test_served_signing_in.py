@@ -11,8 +11,14 @@ from numpy.typing import NDArray
 
 from residua.service.settings import ServiceSettings
 
-from ..visiting import both
 from .real_service import Service, files, progress, send
+from .visiting import both
+
+
+@pytest.fixture
+def station(service: Service) -> Service:
+    return service
+
 
 TOKENS = {
     "reader": "reads-and-no-more-01",

@@ -11,10 +11,15 @@ from numpy.typing import NDArray
 
 from residua.recalibration import recalibrate
 
-from ..visiting import both, visit
 from .real_service import Service, files, look_again, progress, send
+from .visiting import both, visit
 
 Pictures = NDArray[np.uint8]
+
+
+@pytest.fixture
+def station(service: Service) -> Service:
+    return service
 
 
 def replace(station: Service, pictures: Pictures) -> str:

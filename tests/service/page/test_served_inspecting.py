@@ -11,11 +11,16 @@ from numpy.typing import NDArray
 
 from residua.service.settings import ServiceSettings
 
-from ..giving import give
-from ..visiting import both, visit
+from .giving import give
 from .real_service import Service, copied, files, png, progress, send
+from .visiting import both, visit
 
 Pictures = NDArray[np.uint8]
+
+
+@pytest.fixture
+def station(service: Service) -> Service:
+    return service
 
 
 @both

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import subprocess
 import tomllib
 import venv
@@ -179,7 +180,7 @@ def test_the_station_serves_and_watches_without_torch(
             while "http://" not in said:
                 said = service.stderr.readline()
                 assert said, "it has ended"
-            url = said.split()[-1]
+            url = re.findall(r"http://[\d.:]+", said)[0]
             request = Request(
                 f"{url}/v1/models/blobs/score?include=heatmap",
                 data=(incoming[0] / "7.png").read_bytes(),

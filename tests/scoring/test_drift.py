@@ -114,7 +114,7 @@ def test_an_alarm_stays_when_the_scores_are_normal_again_until_it_is_reset() -> 
     watch.reset()
     state = watch.state
     assert (state.alarm, state.since, state.looks, state.p_value) == (False, None, 0, None)
-    assert state.watched == 300
+    assert state.watched == 0
     watch.add(normal(50, 3))
     assert watch.state.level == 0.01 / 2
     assert not watch.state.alarm

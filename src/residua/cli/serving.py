@@ -166,10 +166,15 @@ def serve(
         log("serving", url=url, models=list(settings.bundles), reviews=reviews)
     else:
         say(f"serving {escape(', '.join(settings.bundles))} at {escape(url)}; {escape(reviews)}")
+    server = uvicorn.Server(config)
+
+    def stop(*_: object) -> None:
+        # uvicorn's own handlers come later, and raise the signal again when all is finished.
+        server.should_exit = True
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        # uvicorn raises the signal once more when all is finished; that is no failure.
-        signal.signal(number, lambda *_: None)
-    uvicorn.Server(config).run(sockets=[listening])
+        signal.signal(number, stop)
+    server.run(sockets=[listening])
 
 
 def _check_tls(cert: Path, key: Path) -> None:

@@ -29,7 +29,7 @@ class DriftState:
     """What a `DriftWatch` has seen, and what its latest look found."""
 
     watched: int
-    """Scores seen, all together."""
+    """Scores seen since the start or the last reset."""
     window: int
     """Latest scores that a look compares, at most."""
     every: int
@@ -157,7 +157,6 @@ class DriftWatch:
         self._identity = hashlib.sha256(scores.astype("<f8").tobytes()).hexdigest()
         self._calibration = _some(scores, _CALIBRATION_TO_WINDOW * window)
         self._middle = float(np.median(self._calibration))
-        self._watched = 0
         self._begin()
 
     def add(self, scores: ArrayLike, *, at: datetime | None = None) -> None:
@@ -288,7 +287,7 @@ class DriftWatch:
         return watch
 
     def _begin(self) -> None:
-        self._fresh = 0
+        self._watched = self._fresh = 0
         self._latest: deque[float] = deque(maxlen=self.window)
         self._found: _Found | None = None
         self._since: datetime | None = None

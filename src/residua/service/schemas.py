@@ -123,7 +123,7 @@ class Drift(_Record):
     """The scores that come in against those of calibration."""
 
     watched: int
-    """Scores seen since this revision was first served."""
+    """Scores seen since this revision was first served, or since the last reset."""
     window: int
     """Latest scores that the test compares."""
     looks: int

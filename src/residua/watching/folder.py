@@ -76,8 +76,6 @@ class FolderSource(Source):
         self._events: Events | None = None
         self._listen_again = math.inf
         self._unlisted: set[str] = set()
-        if not once:
-            require_watchfiles()
         self._rounds = Rounds(self._walk, once=once)
         self._listen()
         if not ledger.begun:
@@ -327,6 +325,19 @@ def folder_identity(root: str) -> tuple[int, int]:
             f"the folder {printable(root)} may not be listed ({error.strerror})"
         ) from error
     return status.st_dev, status.st_ino
+
+
+def check_folder(root: Path, *, once: bool) -> None:
+    """Refuse, before anything is made, a folder that cannot be watched.
+
+    Raises
+    ------
+    UnreadableFile, MissingExtra
+        It cannot be looked at; what listens is not installed.
+    """
+    _found(str(root.absolute()))
+    if not once:
+        require_watchfiles()
 
 
 def _found(root: str) -> tuple[int, int]:

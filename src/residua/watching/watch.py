@@ -18,7 +18,7 @@ from residua.errors import ConfigurationError
 from residua.images.decode import printable
 from residua.watching.camera import CameraSource
 from residua.watching.command import Command
-from residua.watching.folder import FolderSource
+from residua.watching.folder import FolderSource, check_folder
 from residua.watching.judging import Judge
 from residua.watching.ledger import Ledger
 from residua.watching.loop import Loop, Stop, Tally
@@ -144,6 +144,8 @@ def watch(
         model = LiveModel(
             Path(bundle), notices, threads=threads, engine=engine, precision=precision
         )
+        if not is_camera:
+            check_folder(Path(place), once=once)
         where = default_ledger(bundle, place) if ledger is None else Path(ledger)
         record = Ledger(where, identity)
         stack.callback(record.close)

@@ -81,6 +81,16 @@ def test_a_picture_alone_is_computed_by_all_threads_and_many_by_one_each() -> No
     batcher.close()
 
 
+def test_more_threads_than_processors_share_what_processors_there_are() -> None:
+    batcher, model = Batcher(3, at_once=2, wait=0), Counting(batch_size=1)
+    model.may_go.clear()
+    futures = [batcher.submit(model, picture(n)) for n in range(9)]
+    model.may_go.set()
+    assert scores(futures) == list(range(9))
+    assert {at_once for _, at_once in model.calls} <= {1, 2}
+    batcher.close()
+
+
 def test_a_batch_waits_for_more_no_longer_than_it_is_told() -> None:
     batcher, model = Batcher(1, wait=0.2), Counting(batch_size=8)
     start = time.monotonic()

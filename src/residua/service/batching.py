@@ -46,6 +46,8 @@ class Batcher:
     ----------
     threads : int
         Threads that compute, ≥ 1.
+    at_once : int or None, default=None
+        Among how many calls the processors are shared out where many compute. None: ``threads``.
     wait : float
         Seconds that a picture waits for others to fill its batch.
     patience : float
@@ -59,11 +61,13 @@ class Batcher:
         self,
         threads: int,
         *,
+        at_once: int | None = None,
         wait: float = 0.002,
         patience: float = 20.0,
         observe: Callable[[int, float, float], None] | None = None,
     ) -> None:
         self._wait, self._patience = wait, patience
+        self._at_once = at_once or threads
         self._observe = observe or (lambda *_: None)
         self._queues: dict[Computes, deque[_Waiting]] = {}
         self._changed = threading.Condition()
@@ -98,7 +102,8 @@ class Batcher:
                 raise RuntimeError("the batcher is closed")
             self._queues.setdefault(model, deque()).append(one)
             self._changed.notify()
-        one.result.add_done_callback(partial(self._drop, model, one))
+        # Not told of the picture itself: it would hold itself, and stay until a collection.
+        one.result.add_done_callback(partial(self._drop, model))
         return one.result
 
     def close(self) -> None:
@@ -109,16 +114,19 @@ class Batcher:
         for thread in self._threads:
             thread.join()
 
-    def _drop(self, model: Computes, one: _Waiting, result: Future[ScoredBatch]) -> None:
+    def _drop(self, model: Computes, result: Future[ScoredBatch]) -> None:
         """Forget a picture that was cancelled, which would hold its memory until its turn."""
         if not result.cancelled():
             return
         with self._changed:
             queue = self._queues.get(model)
-            if queue is not None and one in queue:
-                queue.remove(one)
-                if not queue:
-                    del self._queues[model]
+            if queue is None:
+                return
+            left = [one for one in queue if one.result is not result]
+            queue.clear()
+            queue.extend(left)
+            if not queue:
+                del self._queues[model]
 
     def _work(self) -> None:
         while True:
@@ -152,7 +160,7 @@ class Batcher:
                     del self._queues[model]
                 alone = not self._busy and not self._queues
                 self._busy += 1
-                return model, batch, 1 if alone else len(self._threads)
+                return model, batch, 1 if alone else self._at_once
 
     def _compute(self, model: Computes, batch: list[_Waiting], at_once: int) -> None:
         start = time.monotonic()

@@ -65,7 +65,8 @@ class Station:
         threads = settings.threads or usable_processors()
         self._pool = ThreadPoolExecutor(threads + _THREADS_BESIDE, thread_name_prefix="residua-io")
         self.batcher = Batcher(
-            threads,
+            threads + 1,  # which fills the gaps while another waits for Python's lock
+            at_once=threads,
             wait=limits.batch_milliseconds / 1000,
             patience=limits.queue_seconds,
             observe=lambda *batch: self.metrics.batch(*batch),

@@ -2,12 +2,12 @@
 
     scripts/bench service_load [--clients 32] [--seconds 20] [--repeats 3]
 
-The runtime's sides are `BundleScorer` on the same JPEG files, and on the decoded pictures in memory,
-which is the network and nothing else. The goal is judged on the files, since both are then asked for
-the same; the other is beside it. The service's side is `residua serve` in a process of its own, and clients that send JPEG files and
-wait for the answer, each its next as soon as it has one. Decoding, HTTP, JSON and the clients
-themselves run on the same cores. The sides take turns. Models are fitted for one epoch on generated
-pictures: what they find is of no matter here.
+The runtime's sides are `BundleScorer` on the same JPEG files, and on the decoded pictures in
+memory, which is the network and nothing else. The goal is judged on the files, since both are then
+asked for the same; the other is beside it. The service's side is `residua serve` in a process of
+its own, and clients that send JPEG files and wait for the answer, each its next as soon as it has
+one. HTTP, JSON and the clients themselves run on the same cores. The sides take turns. Models are
+fitted for one epoch on generated pictures: what they find is of no matter here.
 
 Beside it: how long a service takes from its command to its first answer, and its greatest memory.
 """
@@ -152,8 +152,8 @@ def main() -> None:
             statistics.median(starts) <= START_WANTED,
         )
     )
-    header = ["", "service, images/s", "runtime, files", "ratio", "decoded", "ratio", "p50, ms", "p95, ms",
-              "p99, ms", "refused", "memory, MB"]  # fmt: skip
+    header = ["", "service, images/s", "runtime, files", "ratio", "decoded", "ratio",
+              "p50, ms", "p95, ms", "p99, ms", "refused", "memory, MB"]  # fmt: skip
     title = (
         f"{options.clients} clients, {options.seconds:g} s, median of {options.repeats} "
         f"alternating runs; latency of all runs together"
@@ -164,7 +164,7 @@ def main() -> None:
 def measured(
     case: Case, bundle: Path, files: list[Path], data: Path, options: object
 ) -> tuple[list[str], list[float], list[float]]:
-    """Return a row of the table, and the ratios of each run to the runtime's of files and arrays."""
+    """Return a row of the table, and the ratios of runs to the runtime's of files and arrays."""
     from residua import BundleScorer
 
     clients, seconds = options.clients, options.seconds  # type: ignore[attr-defined]

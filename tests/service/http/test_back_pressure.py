@@ -17,11 +17,11 @@ class Slow:
     """Makes a service's model wait until it may go on."""
 
     def __init__(self, running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.may_go, self.begun = threading.Event(), threading.Event()
+        self.may_go, self.begun = threading.Event(), threading.Semaphore(0)
         compute = running.station.models["blobs"].compute
 
         def wait(images: Any, *, at_once: int) -> Any:
-            self.begun.set()
+            self.begun.release()
             assert self.may_go.wait(20)
             return compute(images, at_once=at_once)
 
@@ -76,14 +76,15 @@ def test_a_picture_whose_turn_does_not_come_gets_503(
 ) -> None:
     running = run(limits={"queue_seconds": 0.1}, threads=1)
     slow = Slow(running, monkeypatch)
-    with ThreadPoolExecutor(2) as pool:
-        first = pool.submit(send, running, normal[0])
-        assert slow.begun.wait(10)
-        second = pool.submit(send, running, normal[1])
+    with ThreadPoolExecutor(3) as pool:
+        # One more than there are processors is computed.
+        first = [pool.submit(send, running, normal[n]) for n in range(2)]
+        assert all(slow.begun.acquire(timeout=10) for _ in first)
+        second = pool.submit(send, running, normal[2])
         wait_for(lambda: running.station.batcher.waiting == 1)
         time.sleep(0.15)
         slow.may_go.set()
-        assert first.result().status_code == 200
+        assert [one.result().status_code for one in first] == [200, 200]
         late = second.result()
     assert late.status_code == 503
     assert late.json()["type"] == "/problems/waited-too-long"

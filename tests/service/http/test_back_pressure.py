@@ -78,8 +78,10 @@ def test_a_picture_whose_turn_does_not_come_gets_503(
     slow = Slow(running, monkeypatch)
     with ThreadPoolExecutor(3) as pool:
         # One more than there are processors is computed.
-        first = [pool.submit(send, running, normal[n]) for n in range(2)]
-        assert all(slow.begun.acquire(timeout=10) for _ in first)
+        first = []
+        for n in range(2):
+            first.append(pool.submit(send, running, normal[n]))
+            assert slow.begun.acquire(timeout=10)
         second = pool.submit(send, running, normal[2])
         wait_for(lambda: running.station.batcher.waiting == 1)
         time.sleep(0.15)

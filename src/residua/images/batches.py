@@ -62,7 +62,7 @@ def check_batching(size: int, workers: int | None) -> None:
 
 
 def batches_of(
-    read: Callable[[int, NDArray[np.uint8]], ImageError | None],
+    read: Callable[[int, NDArray[np.uint8]], object],
     wanted: NDArray[np.int64],
     size: int,
     spec: InputSpec,
@@ -77,8 +77,8 @@ def batches_of(
     Parameters
     ----------
     read : callable
-        Writes the picture of an index into an array (H, W, C), or returns what is wrong with it.
-        Called from ``workers`` threads, about one batch ahead; from this one where that is 1.
+        Writes the picture of an index into an array (H, W, C), or raises an `ImageError`. Called
+        from ``workers`` threads, about one batch ahead; from this one where that is 1.
     wanted : ndarray of shape (n,)
         The indices of the pictures.
     size : int
@@ -91,6 +91,13 @@ def batches_of(
     """
     begun: deque[NDArray[np.uint8]] = deque()
 
+    def error_of(row: tuple[int, NDArray[np.uint8]]) -> ImageError | None:
+        try:
+            read(*row)
+        except ImageError as error:
+            return error
+        return None
+
     def rows() -> Iterator[tuple[int, NDArray[np.uint8]]]:
         for start in range(0, len(wanted), size):
             part = wanted[start : start + size]
@@ -100,7 +107,7 @@ def batches_of(
     share = min(size, len(wanted)) // (_RUNS_PER_WORKER * workers)
     run = min(_LONGEST_RUN, _RUN_PIXELS // (spec.height * spec.width), share)
     results = map_in_order(
-        lambda row: read(*row), rows(), workers=workers, window=size + workers, run=max(1, run)
+        error_of, rows(), workers=workers, window=size + workers, run=max(1, run)
     )
     with closing(results):
         for start in range(0, len(wanted), size):

@@ -108,18 +108,9 @@ class EncodedSource(ImageSource):
         check_batching(size, workers)
         wanted = checked_indices(indices, len(self))
 
-        def read(index: int, row: NDArray[np.uint8]) -> ImageError | None:
-            try:
-                decode_image(
-                    self._content(index),
-                    spec,
-                    name=self._name(index),
-                    max_pixels=self._max_pixels,
-                    out=row,
-                )
-            except ImageError as error:
-                return error
-            return None
+        def read(index: int, row: NDArray[np.uint8]) -> None:
+            content, name = self._content(index), self._name(index)
+            decode_image(content, spec, name=name, max_pixels=self._max_pixels, out=row)
 
         threads = workers or usable_processors()
         return batches_of(read, wanted, size, spec, self.ids, workers=threads)

@@ -15,7 +15,6 @@ from residua.errors import (
     ConfigurationError,
     DamagedImage,
     EmptySource,
-    ImageError,
     InputError,
 )
 from residua.images.base import ImageSource, checked_indices, checked_labels
@@ -191,12 +190,8 @@ class FileSource(ImageSource):
         check_batching(size, workers)
         wanted = checked_indices(indices, len(self))
 
-        def read(index: int, row: NDArray[np.uint8]) -> ImageError | None:
-            try:
-                decode_image(self._file(index), spec, max_pixels=self._max_pixels, out=row)
-            except ImageError as error:
-                return error
-            return None
+        def read(index: int, row: NDArray[np.uint8]) -> None:
+            decode_image(self._file(index), spec, max_pixels=self._max_pixels, out=row)
 
         threads = workers or self._threads_that_pay()
         return batches_of(read, wanted, size, spec, self.ids, workers=threads)

@@ -73,12 +73,8 @@ class ItemSource(ImageSource):
         check_batching(size, workers)
         wanted = checked_indices(indices, len(self))
 
-        def read(index: int, row: NDArray[np.uint8]) -> ImageError | None:
-            try:
-                self._prepare(index, spec, row)
-            except ImageError as error:
-                return error
-            return None
+        def read(index: int, row: NDArray[np.uint8]) -> None:
+            self._prepare(index, spec, row)
 
         return batches_of(read, wanted, size, spec, self.ids)
 

@@ -7,9 +7,10 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from residua.bundle import open_bundle, revision_of
+from residua.engines.base import Precision
 from residua.errors import BundleError, ResiduaError, UnknownModel, nearest_names
 from residua.service.logs import log
 from residua.service.served import ServedModel
@@ -61,7 +62,7 @@ class ServedModels:
         *,
         threads: int | None = None,
         engine: str = "auto",
-        precision: Literal["float32", "bf16"] = "float32",
+        precision: Precision = "float32",
         every: float = 1.0,
         prepare: Callable[[ServedModel], None] | None = None,
         reloaded: Callable[[Reload], None] | None = None,

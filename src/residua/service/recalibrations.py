@@ -141,8 +141,9 @@ class _Compared:
     def __init__(self, model: ServedModel, store: ReviewStore, plan: RecalibrationPlan) -> None:
         before, after = plan.bundle.manifest.threshold, plan.manifest.threshold
         self.reviewed = self.right_before = self.right_after = 0
-        latest = store.reviewed(model.name).ids[-_MOST_COMPARED:]
-        truths = {one.id: one.truth for one in store.reviewed(model.name).records()}
+        reviewed = store.reviewed(model.name)
+        latest = reviewed.ids[-_MOST_COMPARED:]
+        truths = {one.id: one.truth for one in reviewed.records()}
         if not latest:
             return
         scorer = BundleScorer(

@@ -181,6 +181,9 @@ class Scoring:
         request_id: str | None,
     ) -> list[_Found]:
         limits, rebuilds = model.manifest.threshold, model.manifest.model.rebuilds_pixels
+        scores = [float(one.scored.result().scores[0]) for one in taken if one.scored is not None]
+        # Together, since each call sorts the calibration scores.
+        p = iter(p_values(scores, model.calibration_scores).tolist())
         found = []
         for one in taken:
             if one.decoded is None or one.scored is None or one.error is not None:
@@ -202,7 +205,7 @@ class Scoring:
                 verdict="anomalous" if limits.is_anomalous(scored.scores)[0] else "normal",
                 threshold=limits.upper,
                 lower=limits.lower,
-                p_value=float(p_values(scored.scores[0], model.calibration_scores)),
+                p_value=next(p),
                 width=one.decoded.width,
                 height=one.decoded.height,
                 heatmap=seen.get("heatmap"),

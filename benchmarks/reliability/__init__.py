@@ -1,0 +1,1 @@
+"""What docs/reliability.md promises, tried for longer than a test may take."""

@@ -384,16 +384,18 @@ def _opened_copy(url: str) -> Bundle:
 
 def _no_checksums(url: str) -> BundleError:
     """Say what a URL is that has no checksums, which are written last."""
-    try:
-        names = storage.list_files(url)
-    except NothingStored:
+    if not storage.exists(url):
         return BundleNotFound(f"there is no bundle at {url}; make one with: residua fit")
-    if not set(names) & set(_FILES):
+    if not _has_part_of_bundle(url):
         return NotABundle(f"{url} is not a Residua bundle, which is a folder with {MANIFEST} in it")
     return BundleIncomplete(
         f"{url} lacks {CHECKSUMS}, which is written last: it is still being written, or that was "
         f"broken off; wait, or copy the whole folder again"
     )
+
+
+def _has_part_of_bundle(url: str) -> bool:
+    return any(storage.is_object(storage.joined(url, name)) for name in (*_FILES, CHECKSUMS))
 
 
 def _opened(path: Path) -> Bundle:
@@ -445,8 +447,7 @@ def check_writable(location: Location) -> None:
         return
     url = os.fspath(location)
     storage.check_writable(url)
-    names = set(storage.files_below(url)) if storage.exists(url) else set()
-    if storage.is_object(url) or (names and not names & {*_FILES, CHECKSUMS}):
+    if storage.exists(url) and not _has_part_of_bundle(url):
         raise OutputError(f"{url} exists and is not a Residua bundle; choose another name")
 
 

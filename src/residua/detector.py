@@ -445,6 +445,11 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  #
 def load(path: str | os.PathLike[str]) -> AutoencoderDetector:
     """Load a bundle as a fitted `AutoencoderDetector`. Runs no code of the bundle.
 
+    Parameters
+    ----------
+    path : path-like or URL
+        The bundle's folder, of this machine or an object store.
+
     Raises
     ------
     BundleError

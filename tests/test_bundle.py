@@ -259,7 +259,7 @@ def test_a_bundle_that_may_not_be_read_is_an_error_of_its_own(
     def forbidden(*_: object, **__: object) -> None:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
-    monkeypatch.setattr(Path, "open", forbidden)
+    monkeypatch.setattr(os, "open", forbidden)
     with pytest.raises(BundleError, match=r"Permission denied.*readable for this user"):
         load(copy)
 

@@ -18,12 +18,8 @@ def vet_graph(data: bytes, shape: tuple[int, int, int], batch: int, path: Path) 
 
     Parameters
     ----------
-    data : bytes
-        The ONNX file.
-    shape : (int, int, int)
-        Rows, columns and channels of the pictures.
-    batch : int
-        Pictures at a time. One alone is looked at too.
+    data, shape, batch
+        As of `graph_size`.
     path : Path
         What the error calls it.
 
@@ -32,24 +28,44 @@ def vet_graph(data: bytes, shape: tuple[int, int, int], batch: int, path: Path) 
     BundleRefused
         Names what no saved model has.
     """
-    height, width, _ = shape
     try:
-        graph = read_onnx(data)
-        found = [
-            size_of(
-                graph,
-                {INPUT: (count, *shape)},
-                {
-                    SCORES: (count,),
-                    ERROR_MAPS: (count, height, width),
-                    X_HAT: (count, *shape),
-                    LATENT: (count, -1),
-                },
-            )
-            for count in sorted({1, batch})
-        ]
+        return graph_size(data, shape, batch)
     except BundleRefused as error:
         raise BundleRefused(
             f"{path} is not computed: {error}; do not use this bundle, or fit anew"
         ) from error
+
+
+def graph_size(data: bytes, shape: tuple[int, int, int], batch: int) -> Size:
+    """Return what computing a batch takes by a graph that may be one of a saved model.
+
+    Parameters
+    ----------
+    data : bytes
+        The ONNX file.
+    shape : (int, int, int)
+        Rows, columns and channels of the pictures.
+    batch : int
+        Pictures at a time. One alone is looked at too.
+
+    Raises
+    ------
+    BundleRefused
+        It holds what no saved model has; the text says what, not in what file.
+    """
+    height, width, _ = shape
+    graph = read_onnx(data)
+    found = [
+        size_of(
+            graph,
+            {INPUT: (count, *shape)},
+            {
+                SCORES: (count,),
+                ERROR_MAPS: (count, height, width),
+                X_HAT: (count, *shape),
+                LATENT: (count, -1),
+            },
+        )
+        for count in sorted({1, batch})
+    ]
     return Size(max(one.numbers for one in found), max(one.work for one in found))

@@ -27,7 +27,7 @@ from residua.vetting.wire import (
     text,
 )
 
-MOST_FIELDS = 400_000
+MOST_FIELDS = 200_000
 """Of all parts of a file together: a large transformer has some 50,000."""
 OPSETS = range(13, 25)
 """Versions of the operators whose meaning `residua.vetting.sizes` knows."""
@@ -49,6 +49,11 @@ _TENSORS = {1: VARINT, 2: VARINT, 8: BYTES, 9: BYTES, 12: BYTES, 14: VARINT, 16:
 _TYPED: dict[int, str] = {4: "<f4", 5: "varint", 7: "varint", 10: "<f8", 11: "varint"}
 _TYPES_IN = {4: (1,), 5: (2, 3, 4, 5, 6, 9, 10, 16), 7: (7,), 10: (11,), 11: (12, 13)}
 _VALUE = dict.fromkeys((1, 2, 3, 4), BYTES)
+_NOT_IN_MODEL = {20: "training", 25: "functions of its own"}
+_NOT_IN_GRAPH = {15: "sparse tensors"}
+_NOT_IN_ATTRIBUTE = dict.fromkeys((6, 11), "a graph within, for a branch or a loop")
+_NOT_IN_ATTRIBUTE |= dict.fromkeys((22, 23), "sparse tensors")
+_NOT_IN_TENSOR = {6: "text for numbers", 13: "its numbers in another file"}
 # Types of numbers, and how they stand in raw data; float16 and bfloat16 are not looked at.
 _DTYPES: dict[int, str] = {
     1: "<f4", 2: "u1", 3: "i1", 4: "<u2", 5: "<i2", 6: "<i4", 7: "<i8", 9: "?", 10: "<u2",
@@ -101,11 +106,13 @@ def read_onnx(data: bytes) -> OnnxFile:
         It is none, or has parts that no saved model has; the text says which, not in what file.
     """
     reader = Reader(MOST_FIELDS)
-    model = reader.message(memoryview(data), "model", _MODEL, (8, 14))
+    model = reader.message(memoryview(data), "the file", _MODEL, (8, 14), _NOT_IN_MODEL)
     _check_opsets(reader, model)
     if 7 not in model:
         raise BundleRefused("there is no graph in it")
-    graph = reader.message(content(model, 7), "graph", _GRAPH, (1, 5, 11, 12, 13, 16))
+    graph = reader.message(
+        content(model, 7), "the graph", _GRAPH, (1, 5, 11, 12, 13, 16), _NOT_IN_GRAPH
+    )
     tensors: dict[str, Tensor] = {}
     for part in graph.get(5, []):
         assert isinstance(part, memoryview)
@@ -125,7 +132,7 @@ def read_onnx(data: bytes) -> OnnxFile:
 def _check_opsets(reader: Reader, model: Message) -> None:
     for part in model.get(8, []):
         assert isinstance(part, memoryview)
-        opset = reader.message(part, "version of operators", _OPSET)
+        opset = reader.message(part, "a version of operators", _OPSET)
         domain, version = text(content(opset, 1)), number(opset, 2)
         if domain not in ("", "ai.onnx"):
             raise BundleRefused(
@@ -141,7 +148,7 @@ def _check_opsets(reader: Reader, model: Message) -> None:
 
 def _node(reader: Reader, part: int | memoryview) -> Node:
     assert isinstance(part, memoryview)
-    node = reader.message(part, "node", _NODE, (1, 2, 5, 9))
+    node = reader.message(part, "a node", _NODE, (1, 2, 5, 9))
     operator, domain = text(content(node, 4)), text(content(node, 7))
     if domain not in ("", "ai.onnx"):
         raise BundleRefused(f"the operator {operator!r} is of {domain!r}, not of ONNX itself")
@@ -161,7 +168,9 @@ def _node(reader: Reader, part: int | memoryview) -> Node:
 
 
 def _attribute(reader: Reader, part: memoryview, operator: str) -> tuple[str, Attribute]:
-    found = reader.message(part, f"attribute of {operator!r}", _ATTRIBUTE, (7, 8, 9))
+    found = reader.message(
+        part, f"the operator {operator!r}", _ATTRIBUTE, (7, 8, 9), _NOT_IN_ATTRIBUTE
+    )
     name, kind = text(content(found, 1)), number(found, 20)
     held_in = _HELD_IN.get(kind)
     if held_in is None or set(_HELD_IN.values()) & set(found) - {held_in}:
@@ -192,13 +201,13 @@ def _float(value: memoryview) -> float:
 
 def _name(reader: Reader, part: int | memoryview) -> str:
     assert isinstance(part, memoryview)
-    return text(content(reader.message(part, "input or output", _VALUE, (4,)), 1))
+    return text(content(reader.message(part, "an input or output", _VALUE, (4,)), 1))
 
 
 def _tensor(reader: Reader, part: memoryview) -> tuple[str, Tensor]:
     # Its numbers, which may be a million, stay bytes here, packed as every writer packs them.
     known = _TENSORS | dict.fromkeys(_TYPED, BYTES)
-    found = reader.message(part, "tensor", known, (1, 16))
+    found = reader.message(part, "a tensor", known, (1, 16), _NOT_IN_TENSOR)
     name, kind = text(content(found, 8)), number(found, 2)
     shape = tuple(signed(side) for side in found.get(1, []) if isinstance(side, int))
     if number(found, 14) or kind not in _DTYPES:
@@ -239,7 +248,7 @@ def _numbers(data: memoryview, field: int, kind: int) -> NDArray[Any] | None:
 
 
 def _varints(data: memoryview) -> list[int]:
-    found = Reader(SMALL + 1).message(_as_field(data), "tensor", {1: VARINT}, (1,))
+    found = Reader(SMALL + 1).message(_as_field(data), "a tensor", {1: VARINT}, (1,))
     return [signed(one) for one in found.get(1, []) if isinstance(one, int)]
 
 

@@ -97,7 +97,8 @@ def _step(node: Node, values: Mapping[str, Value]) -> tuple[list[Value], int]:
         found, work = operator(node, inputs)
     except Unknown as error:
         raise BundleRefused(
-            f"how large the result of the operator {node.operator!r} is hangs on {error}"
+            f"the operator {node.operator!r} takes {error} from what is computed of the pictures, "
+            f"so that the size of its result is not known beforehand"
         ) from error
     except BundleRefused:
         raise

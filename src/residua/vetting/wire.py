@@ -7,12 +7,14 @@ and what a graph may hold is to be known before ONNX Runtime reads it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 
 from residua.errors import BundleRefused
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 _SIZES = {FIXED64: 8, FIXED32: 4}
 _LONGEST_VARINT = 10
+_NOTHING: Mapping[int, str] = MappingProxyType({})
 
 Content = int | memoryview
 """Of a field: a number of `VARINT`; the bytes of all other kinds."""
@@ -38,6 +40,7 @@ class Reader:
         kind: str,
         known: Mapping[int, int],
         repeated: Iterable[int] = (),
+        refused: Mapping[int, str] = _NOTHING,
     ) -> Message:
         """Read one message, without those inside of it.
 
@@ -45,12 +48,14 @@ class Reader:
         ----------
         content : memoryview
         kind : str
-            What it is, for the error texts: "node", "tensor" …
+            What it is, for the error texts: "a node", "a tensor" …
         known : mapping of int to int
             Numbers of the fields that it may have, with their kinds on the wire.
         repeated : iterable of int
             Those that may occur more than once. Of others, parsers take the last or join them, so
             that two of one are read in two ways.
+        refused : mapping of int to str
+            What some of the others are, in words.
 
         Raises
         ------
@@ -61,12 +66,11 @@ class Reader:
         many = set(repeated)
         for number, wire, value in self._fields(content, kind):
             if number not in known or not _is_of(wire, known[number], number in many):
-                raise BundleRefused(
-                    f"a {kind} has the field {number} of kind {wire}, which no saved model has"
-                )
+                said = refused.get(number, f"a field {number} of kind {wire}")
+                raise BundleRefused(f"{kind} has {said}, which no saved model has")
             values = found.setdefault(number, [])
             if values and number not in many:
-                raise BundleRefused(f"a {kind} has the field {number} twice")
+                raise BundleRefused(f"{kind} has its field {number} twice")
             if wire == BYTES != known[number]:
                 values += self._packed(value, known[number], kind)
             else:
@@ -89,7 +93,7 @@ class Reader:
                 if wire == BYTES:
                     size, at = _varint(content, at, kind)
                 if size is None or size > end - at:
-                    raise BundleRefused(f"a {kind} is cut short or damaged")
+                    raise BundleRefused(f"{kind} is cut short or damaged")
                 value, at = content[at : at + size], at + size
             yield number, wire, value
 
@@ -122,7 +126,7 @@ def _varint(content: memoryview, at: int, kind: str) -> tuple[int, int]:
         if byte < 0x80:
             return value & (1 << 64) - 1, at
         shift += 7
-    raise BundleRefused(f"a {kind} is cut short or damaged")
+    raise BundleRefused(f"{kind} is cut short or damaged")
 
 
 def signed(value: int) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from residua.vetting.onnx_file import Node
+from residua.vetting.onnx_file import SMALL, Node
 from residua.vetting.values import (
     Value,
     at,
@@ -41,10 +41,11 @@ def _evaluated(compute: Callable[..., Any] | None, inputs: list[Value]) -> Any:
 
 def _each(compute: Callable[..., Any] | None, _: Node, inputs: Inputs) -> Results:
     """Number by number, of inputs that are brought to one shape."""
+    at(inputs, 0)
     values = [value for value in inputs if value is not None]
     shape = broadcast(*(value.shape for value in values))
     result = Value(shape)
-    if result.size <= 4096:
+    if result.size <= SMALL:
         result = Value(shape, _evaluated(compute, values))
     return [result], result.size
 

@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import json
 import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -42,6 +41,7 @@ from residua.saving import save_model
 from residua.settings import FitSettings
 from residua.training.feeding import PixelStore, decode_all
 from residua.training.fit import choose_batch_size, choose_epochs
+from residua.workspace import alone_in, workspace
 from residua.writing import write_text
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ INITIAL = "initial"
 
 _STUDY = "refinement"
 _DATABASE = "study.db"
-_DECODED = "decoded-"
+_DECODED = "decoded"
 _RECORD, _WHY, _BASE, _IDENTITY = "record", "why", "base", "identity"
 # Trials that are always let finish, so that there is something to be behind of.
 _STARTUP = 4
@@ -373,15 +373,14 @@ def _decoded(
         value_range=None if settings.value_range == "data" else settings.value_range,
         background=settings.background,
     )
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for left in folder.glob(f"{_DECODED}*"):  # by a call that was killed
-            shutil.rmtree(left)
-        room = tempfile.mkdtemp(prefix=_DECODED, dir=folder)
-    except OSError as error:
-        raise OutputError(f"the folder {folder} cannot be written: {error.strerror}") from error
-    try:
-        store = decode_all(source, spec, cache=Path(room))
+    with contextlib.ExitStack() as stack:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(alone_in(folder, "search"))
+            room = stack.enter_context(workspace(_DECODED, folder))
+        except OSError as error:
+            raise OutputError(f"the folder {folder} cannot be written: {error.strerror}") from error
+        store = decode_all(source, spec, cache=room)
         check_store(store)
         base = settings.model_copy(
             update={
@@ -391,8 +390,6 @@ def _decoded(
             }
         )
         yield store, base, spec.shape
-    finally:
-        shutil.rmtree(room, ignore_errors=True)
 
 
 def _counted(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:

@@ -12,6 +12,7 @@ import lightning as L
 import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch import Tensor
 
 from residua.errors import OutputError, TrainingDiverged
@@ -184,6 +185,21 @@ class KeepBest(Callback):
         self.history = [EpochRecord(**record) for record in state_dict["history"]]
         self.best_loss = state_dict["best_loss"]
         self.best_weights = state_dict["best_weights"]
+
+
+class CheckpointInPlace(TorchCheckpointIO):
+    """Writes a checkpoint to the file that is named, and nowhere else.
+
+    Lightning's own way goes by a file among the system's temporary ones, which a killed process
+    leaves there, as large as the checkpoint.
+    """
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None
+    ) -> None:
+        """Write it; `KeepBest` sees to it that what has the final name is whole."""
+        with open(path, "wb") as file:  # noqa: PTH123  torch takes no hidden file's name
+            torch.save(checkpoint, file)
 
 
 class TellEpochs(Callback):

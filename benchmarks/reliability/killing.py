@@ -18,7 +18,7 @@ from PIL import Image
 _COMMAND = (sys.executable, "-c", "from residua.cli import main; main()")
 # Seconds after which a command hangs.
 _PATIENCE = 300
-_LITTER = ("*.residua-*", "decoded-*", "residua-*", "*.lock", "tmp?*", "*.partial", ".*.replaced")
+_LITTER = (".residua-*", "residua-*", "decoded-*", ".*.lock", "*.partial")
 
 
 class NotKept(AssertionError):
@@ -43,6 +43,8 @@ class Room:
             **os.environ,
             **own,
             "TMPDIR": str(self.temporary),
+            # Else torch makes one among the temporary files, once for each user.
+            "TORCHINDUCTOR_CACHE_DIR": str(folder / "inductor"),
             "OMP_NUM_THREADS": "1",
             "NO_COLOR": "1",
         }

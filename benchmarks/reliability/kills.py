@@ -90,7 +90,9 @@ class Fit(Killed):
     """``residua fit``, which goes on with ``--resume`` once it has begun to train."""
 
     name = "fit"
-    promise = "a killed `fit` goes on, to the same weights bit for bit; its model is whole or absent"
+    promise = (
+        "a killed `fit` goes on, to the same weights bit for bit; its model is whole or absent"
+    )
 
     def __init__(self, home: Path, pictures: int = 150, epochs: int = 12) -> None:
         super().__init__(home)
@@ -180,14 +182,14 @@ class Refine(Killed):
     name = "refine"
     promise = "a killed `refine` goes on with its search; every finished trial counts, once"
 
-    def __init__(self, home: Path, pictures: int = 60, trials: int = 4) -> None:
+    def __init__(self, home: Path, pictures: int = 100, trials: int = 4) -> None:
         super().__init__(home)
         self.good = write_pictures(home / "trusted", pictures)
         self.trials = trials
 
     def command(self) -> Sequence[object]:
         """Search among small networks."""
-        options = ("--trials", self.trials, "--epochs", 3, "--model", "conv", "--no-prune")
+        options = ("--trials", self.trials, "--epochs", 10, "--model", "conv", "--no-prune")
         return ("refine", self.good, "-o", "best.residua", "--folder", "search", *options)
 
     def again(self, folder: Path) -> Sequence[object]:
@@ -226,12 +228,15 @@ class Watch(Killed):
         return ("watch", self.model, self.watched, *options)
 
     def outcome(self, folder: Path) -> Any:
-        """Return the score of each file; the last row may be cut short until the next start."""
+        """Return the score of each file; the last row may be cut short until the next start.
+
+        What is scored together depends on when the files were found, and with it the last digits.
+        """
         path = folder / "rows.jsonl"
         if not path.exists():
             return None
         rows = [json.loads(one) for one in path.read_text(encoding="utf-8").split("\n")[:-1]]
-        scores = {row["id"]: row["score"] for row in rows}
+        scores = {row["id"]: round(row["score"], 4) for row in rows}
         if len(scores) != len(rows):
             raise NotKept(f"{len(rows)} rows for {len(scores)} pictures")
         return scores

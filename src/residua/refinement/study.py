@@ -121,9 +121,11 @@ def refine(
         raise ConfigurationError(f"trials is {trials}; wanted at least 1")
     with _decoded(source, settings, folder) as (store, base, shape):
         search = _Search.over(store, base, shape, folder, space or SearchSpace(), console)
-        study = search.open(storage or f"sqlite:///{folder / _DATABASE}", prune)
-        search.run(study, trials, timeout)
-        refinement = search.conclude(study)
+        where = storage or f"sqlite:///{folder / _DATABASE}"
+        with _study_errors(where):
+            study = search.open(where, prune)
+            search.run(study, trials, timeout)
+            refinement = search.conclude(study)
         write_text(folder / RESULT, refinement.model_dump_json(indent=2) + "\n")
         if console is not None:
             console.print(f"fitting {refinement.winner.name!r} on all pictures", highlight=False)
@@ -210,7 +212,7 @@ class _Search:
                 load_if_exists=True,
             )
         except Exception as error:  # the driver's own, of whatever database
-            raise OutputError(f"the study {storage} cannot be opened: {error}") from error
+            raise OutputError(f"{_shown(storage)} cannot be opened: {_cause(error)}") from error
         found = study.user_attrs.get(_IDENTITY)
         if found is None:
             study.set_user_attr(_IDENTITY, self.identity)
@@ -390,6 +392,36 @@ def _decoded(
             }
         )
         yield store, base, spec.shape
+
+
+@contextlib.contextmanager
+def _study_errors(storage: str) -> Iterator[None]:
+    """Name the study whose database fails in the middle of a search."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+        raise OutputError(
+            f"{_shown(storage)} cannot be written: {_cause(error)}; the trials that are done are "
+            f"kept, and the same command goes on with the search"
+        ) from error
+
+
+def _shown(storage: str) -> str:
+    from sqlalchemy import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    with contextlib.suppress(ArgumentError):
+        return f"the study {make_url(storage).render_as_string(hide_password=True)}"
+    return "the study"
+
+
+def _cause(error: BaseException) -> str:
+    """Return what the database's driver says, without the statement and its parameters."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return " ".join(str(error).split())
 
 
 def _counted(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import time
 from collections.abc import Callable
@@ -167,9 +168,10 @@ class KeepBest(Callback):
         try:
             with whole_file(self.checkpoint) as beside:
                 trainer.save_checkpoint(beside)
-        except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
+        except OSError as error:
             raise OutputError(
-                f"the checkpoint {self.checkpoint} cannot be written: {error}"
+                f"the checkpoint {self.checkpoint} cannot be written: {error.strerror or error}; "
+                f"what was written after the epoch before is kept"
             ) from error
 
     def state_dict(self) -> dict[str, Any]:
@@ -198,8 +200,9 @@ class CheckpointInPlace(TorchCheckpointIO):
         self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None
     ) -> None:
         """Write it; `KeepBest` sees to it that what has the final name is whole."""
-        with open(path, "wb") as file:  # noqa: PTH123  torch takes no hidden file's name
-            torch.save(checkpoint, file)
+        content = io.BytesIO()  # torch does not say of a file that the disk is full
+        torch.save(checkpoint, content)
+        Path(path).write_bytes(content.getbuffer())
 
 
 class TellEpochs(Callback):

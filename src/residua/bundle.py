@@ -22,7 +22,6 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -54,7 +53,7 @@ from residua.vetting.graph import vet_graph
 from residua.vetting.json_file import read_json
 from residua.vetting.text import shown
 from residua.vetting.weights import LONGEST_HEADER, shapes_within
-from residua.writing import file_mask
+from residua.writing import check_folder, put_back, whole_folder
 
 SCHEMA_VERSION = 2
 MANIFEST = "residua.json"
@@ -277,8 +276,8 @@ def write_bundle(
 ) -> Path:
     """Write a bundle beside its final name, then rename it.
 
-    A bundle of that name is replaced: the old one steps aside, the new one takes its name, and
-    only then the old one is deleted. What has the final name is always whole.
+    A bundle of that name is replaced, and deleted only then. What has the final name is always
+    whole; see `residua.writing.whole_folder`.
 
     Parameters
     ----------
@@ -365,7 +364,6 @@ def _complete(folder: Path, manifest: Manifest, calibration_scores: NDArray[np.f
     (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
     sums = [f"{sha256_of(folder / name, _LIMITS[name])}  {name}\n" for name in _FILES]
     (folder / CHECKSUMS).write_text("".join(sums), encoding="ascii")
-    _flush_to_disk(folder)
 
 
 def revision_of(path: Path) -> str:
@@ -392,6 +390,7 @@ def open_bundle(path: str | os.PathLike[str]) -> Bundle:
         By name of what is wrong.
     """
     try:
+        put_back(Path(path))
         return _verified(Path(path))
     except OSError as error:
         raise BundleError(
@@ -455,52 +454,19 @@ def check_writable(path: Path) -> None:
         raise OutputError(f"{path} exists and is not a Residua bundle; choose another name")
     if not parent.is_dir():
         raise OutputError(f"the folder {parent} does not exist; make it first: mkdir -p {parent}")
-    try:
-        with tempfile.TemporaryFile(dir=parent):
-            pass
-    except OSError as error:
-        raise OutputError(f"nothing can be written in {parent}: {error.strerror}") from error
+    check_folder(parent)
 
 
 @contextlib.contextmanager
 def _writing(final: Path) -> Iterator[Path]:
     """Yield a sibling folder that becomes ``final`` when the block ends without an error."""
-    parent = final.absolute().parent
     try:
-        beside = Path(tempfile.mkdtemp(prefix=f".{final.name}.", dir=parent))
-        beside.chmod(0o777 & ~file_mask())
-        try:
+        with whole_folder(final) as beside:
             yield beside
-            _replace(beside, final)
-        finally:
-            shutil.rmtree(beside, ignore_errors=True)
     except OSError as error:
-        raise OutputError(f"the bundle {final} cannot be written: {error.strerror}") from error
-
-
-def _replace(beside: Path, final: Path) -> None:
-    if not final.exists():
-        beside.rename(final)
-        return
-    # A folder cannot be renamed onto a full one, so the old one steps aside first. Until one of
-    # the two has the final name, nothing is deleted.
-    aside = Path(tempfile.mkdtemp(prefix=f".{final.name}.old.", dir=final.absolute().parent))
-    try:
-        final.rename(aside / final.name)
-        beside.rename(final)
-    except BaseException:
-        if not final.exists():
-            (aside / final.name).rename(final)
-        raise
-    finally:
-        if final.exists():
-            shutil.rmtree(aside, ignore_errors=True)
-
-
-def _flush_to_disk(folder: Path) -> None:
-    for written in folder.iterdir():
-        with written.open("rb") as file:
-            os.fsync(file.fileno())
+        raise OutputError(
+            f"the bundle {final} cannot be written: {error.strerror or error}"
+        ) from error
 
 
 def _read_manifest(folder: Path, text: bytes) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
-import tempfile
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -47,6 +46,7 @@ from residua.training.fit import (
     train,
 )
 from residua.training.module import EpochWatcher
+from residua.workspace import alone_in, workspace
 from residua.writing import whole_file
 
 MIN_IMAGES = 6
@@ -55,7 +55,7 @@ MIN_IMAGES = 6
 FIT_MARK = "fit.json"
 """Names, in a checkpoint folder, the settings and pictures of the fit that it belongs to."""
 
-_DECODED = "residua-decoded-"
+_DECODED = "residua-decoded"
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ def fit_network(
     with torch.device("meta"):  # no weights are drawn
         trial = material.build()
     material.score(trial)  # refused here, if at all, and fitted at the end
-    with _workspace(checkpoint_folder) as folder:
+    with _room(checkpoint_folder) as folder:
         if console is not None and not source.in_memory:
             passed = getattr(source, "ignored", 0)
             others = f"; {passed:,} files of other kinds are passed over" if passed else ""
@@ -321,24 +321,25 @@ def _warn_of_few(rule: ThresholdRule, n: int) -> None:
 
 
 @contextlib.contextmanager
-def _workspace(folder: Path | None) -> Iterator[Path]:
-    """Yield a folder for decoded pictures, which does not outlive the fit."""
-    try:
-        if folder is not None:
-            folder.mkdir(parents=True, exist_ok=True)
-            for left in folder.glob(f"{_DECODED}*"):  # by a fit that was killed
-                shutil.rmtree(left)
-        temporary = tempfile.mkdtemp(prefix=_DECODED, dir=folder)
-    except OSError as error:
-        raise OutputError(f"no folder for the fit can be made: {error}") from error
-    try:
-        yield Path(temporary)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+def _room(folder: Path | None) -> Iterator[Path]:
+    """Yield a folder for decoded pictures; it, and no other fit with it, is in the one given."""
+    with contextlib.ExitStack() as stack:
         if folder is not None:
             # A fit that was refused before its first epoch leaves no empty folder behind.
-            with contextlib.suppress(OSError):
-                folder.rmdir()
+            stack.callback(_remove_if_empty, folder)
+        try:
+            if folder is not None:
+                folder.mkdir(parents=True, exist_ok=True)
+                stack.enter_context(alone_in(folder, "fit"))
+            room = stack.enter_context(workspace(_DECODED, folder))
+        except OSError as error:
+            raise OutputError(f"no folder for the fit can be made: {error}") from error
+        yield room
+
+
+def _remove_if_empty(folder: Path) -> None:
+    with contextlib.suppress(OSError):
+        folder.rmdir()
 
 
 def _claim(folder: Path, settings: FitSettings, store: PixelStore, resume: bool) -> None:

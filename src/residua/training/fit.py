@@ -33,7 +33,13 @@ from residua.training.checks import compare_with_simple_predictors
 from residua.training.config import EpochRecord, FitChecks, TrainingConfig
 from residua.training.feeding import PixelBatches, near
 from residua.training.heap import freed_memory_kept
-from residua.training.module import EpochWatcher, KeepBest, TellEpochs, TrainingModule
+from residua.training.module import (
+    CheckpointInPlace,
+    EpochWatcher,
+    KeepBest,
+    TellEpochs,
+    TrainingModule,
+)
 from residua.training.progress import ShowProgress
 
 CHECKPOINT = "last.ckpt"
@@ -197,6 +203,7 @@ def _trainer(
         precision=_lightning_precision(config.precision, accelerator),
         max_epochs=config.epochs,
         callbacks=callbacks,
+        plugins=[CheckpointInPlace()],
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
@@ -224,6 +231,8 @@ def _fit(
         # weights_only: a checkpoint is data, and reading it runs no code.
         trainer.fit(module, training, validation, ckpt_path=checkpoint, weights_only=True)
     except SystemExit as error:
+        if error.code == 128 + signal.SIGTERM:  # whoever told us to end meant the whole process
+            raise
         # Lightning ends the process on KeyboardInterrupt; the caller of a library decides that.
         raise KeyboardInterrupt from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import time
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import lightning as L
 import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch import Tensor
 
 from residua.errors import OutputError, TrainingDiverged
@@ -166,9 +168,10 @@ class KeepBest(Callback):
         try:
             with whole_file(self.checkpoint) as beside:
                 trainer.save_checkpoint(beside)
-        except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
+        except OSError as error:
             raise OutputError(
-                f"the checkpoint {self.checkpoint} cannot be written: {error}"
+                f"the checkpoint {self.checkpoint} cannot be written: {error.strerror or error}; "
+                f"what was written after the epoch before is kept"
             ) from error
 
     def state_dict(self) -> dict[str, Any]:
@@ -184,6 +187,22 @@ class KeepBest(Callback):
         self.history = [EpochRecord(**record) for record in state_dict["history"]]
         self.best_loss = state_dict["best_loss"]
         self.best_weights = state_dict["best_weights"]
+
+
+class CheckpointInPlace(TorchCheckpointIO):
+    """Writes a checkpoint to the file that is named, and nowhere else.
+
+    Lightning's own way goes by a file among the system's temporary ones, which a killed process
+    leaves there, as large as the checkpoint.
+    """
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None
+    ) -> None:
+        """Write it; `KeepBest` sees to it that what has the final name is whole."""
+        content = io.BytesIO()  # torch does not say of a file that the disk is full
+        torch.save(checkpoint, content)
+        Path(path).write_bytes(content.getbuffer())
 
 
 class TellEpochs(Callback):

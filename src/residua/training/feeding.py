@@ -156,6 +156,13 @@ def at_a_time(inputs: NDArray[Any]) -> int:
     return int(np.clip(_PIXELS_AT_A_TIME // pixels, 4, 64))
 
 
+def steps_an_epoch(n: int, batch_size: int) -> int:
+    """Return how many batches ``n`` pictures make."""
+    full, rest = divmod(n, batch_size)
+    # One lone picture has no batch statistics, so it joins the batch before it.
+    return full + (rest > 1 or (rest == 1 and not full))
+
+
 class PixelBatches:
     """Batches of a `PixelStore` as uint8 tensors (B, H, W, C), with no work per picture.
 
@@ -180,10 +187,7 @@ class PixelBatches:
         self.pixels = pixels
         self.indices = indices
         self.order_seed = order_seed
-        starts = list(range(0, len(indices), batch_size))
-        # One lone picture has no batch statistics, so it joins the batch before it.
-        if len(starts) > 1 and len(indices) - starts[-1] == 1:
-            starts.pop()
+        starts = range(0, steps_an_epoch(len(indices), batch_size) * batch_size, batch_size)
         self.bounds = [*starts, len(indices)]
 
     def __len__(self) -> int:

@@ -52,6 +52,10 @@
     │   ├── ReviewsOff                     nothing is kept, so nothing can be reviewed
     │   └── PreviewStale                   what was previewed is not what would be done now
     ├── OutputError                        a result that could not be written
+    │   └── OtherRun                       a folder of results that belong to other inputs
+    ├── ClusterError                       work on many machines
+    │   ├── ClusterUnavailable             no cluster answers, or one of other versions
+    │   └── WorkersLost                    workers end again and again, or cannot start
     ├── StoreError                         the database of kept pictures and reviews
     │   ├── StoreUnavailable               it cannot be reached, or does not answer in time
     │   ├── StoreFull                      no space on disk, or read-only
@@ -104,6 +108,7 @@ _EXTRAS = MappingProxyType(
         "psycopg": "postgres",
         "pyarrow": "parquet",
         "python_multipart": "serve",
+        "ray": "ray",
         "s3fs": "s3",
         "safetensors": "train",
         "scipy": "report",
@@ -325,6 +330,22 @@ class PreviewStale(RequestRefused):
 
 class OutputError(ResiduaError):
     """A result could not be written."""
+
+
+class OtherRun(OutputError):
+    """A folder of results was begun with other inputs, another model or other settings."""
+
+
+class ClusterError(ResiduaError):
+    """Work on a cluster of machines did not come to its end."""
+
+
+class ClusterUnavailable(ClusterError):
+    """No cluster answers at the address, or it runs other versions."""
+
+
+class WorkersLost(ClusterError):
+    """Workers ended again and again, or not one of them could start."""
 
 
 class StoreError(ResiduaError):

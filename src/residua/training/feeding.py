@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import os
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -20,6 +23,7 @@ from residua.images.preprocess import InputSpec
 from residua.images.source import Failure, ImageSource
 
 _DECODE_BATCH = 64
+_DECODED = "residua-decoded-"
 _PIXELS_AT_A_TIME = 1 << 18
 # Of a card's free memory; the rest is for the network and its step.
 _RESIDENT_SHARE = 0.5
@@ -36,6 +40,27 @@ class PixelStore(NamedTuple):
     """The pictures that could not be read."""
     fingerprint: str
     """SHA-256 of all pixels, hexadecimal."""
+
+
+@contextlib.contextmanager
+def workspace(folder: Path | None) -> Iterator[Path]:
+    """Yield a folder for decoded pictures, which does not outlive the fit."""
+    try:
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+            for left in folder.glob(f"{_DECODED}*"):  # by a fit that was killed
+                shutil.rmtree(left)
+        temporary = tempfile.mkdtemp(prefix=_DECODED, dir=folder)
+    except OSError as error:
+        raise OutputError(f"no folder for the fit can be made: {error}") from error
+    try:
+        yield Path(temporary)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+        if folder is not None:
+            # A fit that was refused before its first epoch leaves no empty folder behind.
+            with contextlib.suppress(OSError):
+                folder.rmdir()
 
 
 def decode_all(

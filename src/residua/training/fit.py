@@ -295,9 +295,7 @@ def _fit(
             ) from error
     try:
         # weights_only: a checkpoint is data, and reading it runs no code.
-        trainer.fit(
-            module, fed.training, fed.validation, ckpt_path=checkpoint, weights_only=True
-        )
+        trainer.fit(module, fed.training, fed.validation, ckpt_path=checkpoint, weights_only=True)
     except SystemExit as error:
         # Lightning ends the process on KeyboardInterrupt; the caller of a library decides that.
         raise KeyboardInterrupt from error

@@ -259,9 +259,7 @@ class _Mean:
     def join(self, team: Team) -> None:
         """Take in what the others of a team have added."""
         if team.size > 1:
-            both = team.total(
-                torch.tensor([float(self.total), self.count], dtype=torch.float64)
-            )
+            both = team.total(torch.tensor([float(self.total), self.count], dtype=torch.float64))
             self.total, self.count = both[0], int(both[1])
 
     def value(self) -> float:

@@ -187,7 +187,8 @@ def _fit(
             )
             brought.append(_trained(job, state, place, console))
             model = prepared.material.build().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-            model.load_state_dict(brought[-1].weights)
+            weights = brought[-1].weights
+            model.load_state_dict({name: torch.tensor(value) for name, value in weights.items()})
             return Learned(model.eval(), brought[-1].history, brought[-1].interrupted)
 
         result = train(

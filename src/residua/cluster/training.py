@@ -63,7 +63,8 @@ class Begun(NamedTuple):
 class Trained(NamedTuple):
     """What the workers bring home, by the one of rank 0."""
 
-    weights: dict[str, Tensor]
+    weights: dict[str, NDArray[Any]]
+    """By name; Ray Train does not return tensors."""
     history: list[EpochRecord]
     interrupted: bool
     training: int
@@ -183,7 +184,7 @@ def _trained(
         )
     )
     return Trained(
-        weights=learned.model.state_dict(),
+        weights={name: value.numpy() for name, value in learned.model.state_dict().items()},
         history=learned.history,
         interrupted=stopping.stopped,
         training=sum(training for training, *_ in found),

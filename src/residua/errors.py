@@ -61,6 +61,10 @@
     │   ├── StoreFull                      no space on disk, or read-only
     │   ├── StoreTooNew                    its tables are those of a later version
     │   └── NoSuchPicture                  no picture is kept under this number
+    ├── StorageError                       an object store refuses what was asked of it
+    │   ├── NothingStored                  no such bucket or object
+    │   ├── StorageDenied                  no credentials, or ones that do not allow it
+    │   └── StorageUnreachable             the store does not answer; it may be tried again
     ├── LedgerError                        the record of a folder or camera that is watched
     │   ├── LedgerInUse                    another process works on it
     │   └── LedgerUnusable                 damaged, too new, or that of another source
@@ -89,8 +93,11 @@ from types import MappingProxyType
 # The modules that the bare install lacks, and the extra that brings each.
 _EXTRAS = MappingProxyType(
     {
+        "adlfs": "azure",
         "alembic": "serve",
         "fastapi": "serve",
+        "fsspec": "s3",
+        "gcsfs": "gcs",
         "jinja2": "report",
         "lightning": "train",
         "matplotlib": "report",
@@ -102,6 +109,7 @@ _EXTRAS = MappingProxyType(
         "pyarrow": "parquet",
         "python_multipart": "serve",
         "ray": "ray",
+        "s3fs": "s3",
         "safetensors": "train",
         "scipy": "report",
         "sklearn": "report",
@@ -358,6 +366,22 @@ class StoreTooNew(StoreError):
 
 class NoSuchPicture(StoreError):
     """No picture is kept under this number."""
+
+
+class StorageError(ResiduaError):
+    """An object store refuses what was asked of it."""
+
+
+class NothingStored(StorageError):
+    """There is no such bucket, or no such object."""
+
+
+class StorageDenied(StorageError):
+    """There are no credentials, or they do not allow it."""
+
+
+class StorageUnreachable(StorageError):
+    """The object store does not answer; it may be tried again."""
 
 
 class LedgerError(ResiduaError):

@@ -22,6 +22,7 @@ from residua.storage.objects import (
     is_object,
     list_files,
     read_bytes,
+    read_prefix,
     write_bytes,
 )
 from residua.storage.stores import filesystem, storage_errors
@@ -45,6 +46,7 @@ __all__ = [
     "local_path",
     "name_of",
     "read_bytes",
+    "read_prefix",
     "storage_errors",
     "store_at",
     "without_password",

@@ -21,7 +21,8 @@ def is_url(location: object) -> bool:
 
     A local file of such a name is meant by ``./scheme:/…``.
     """
-    return isinstance(location, str) and _URL.match(location) is not None
+    # Asked of a million paths: to look for :// is quicker than the pattern.
+    return isinstance(location, str) and "://" in location and _URL.match(location) is not None
 
 
 def as_local(location: Location) -> str | None:
@@ -47,7 +48,7 @@ def as_local(location: Location) -> str | None:
 
 def is_remote(location: object) -> bool:
     """Tell whether a location is a URL of something that is not a local file."""
-    return isinstance(location, str) and is_url(location) and scheme_of(location) != LOCAL
+    return is_url(location) and scheme_of(str(location)) != LOCAL
 
 
 def local_path(location: Location, what: str) -> Path:

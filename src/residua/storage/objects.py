@@ -32,6 +32,21 @@ def read_bytes(url: str) -> bytes:
     return content
 
 
+def read_prefix(url: str, size: int) -> bytes:
+    """Return the first bytes of an object, all of them where it has fewer than ``size``.
+
+    Raises
+    ------
+    StorageError
+        See `read_bytes`.
+    """
+    store, path = filesystem(url)
+    with storage_errors(url):
+        # To ask an empty object for its first bytes is an error in some stores.
+        content: bytes = store.cat_file(path, 0, size) if store.size(path) else b""
+    return content
+
+
 def write_bytes(url: str, content: bytes) -> None:
     """Write an object, which is there whole or not at all.
 

@@ -13,21 +13,22 @@ import sys
 from pathlib import Path
 
 from residua.errors import WorkersLost
+from residua.images.source import ImageSource
 
 MOST_FATAL = 16
 """Pictures of one part that may end their process, before the part is given up."""
 _PROGRAM = "from residua.cluster.alone import main; main()"
 
 
-def fatal_pictures(bundle: Path, files: tuple[str, ...]) -> list[int]:
-    """Return which of some files end the process that decodes and scores them.
+def fatal_pictures(bundle: Path, source: ImageSource) -> list[int]:
+    """Return which of a source's pictures end the process that decodes and scores them.
 
     Parameters
     ----------
     bundle : Path
         The model that scores them.
-    files : tuple of str
-        Paths or URLs.
+    source : ImageSource
+        Of the kind that `ImageSource.portion` returns.
 
     Raises
     ------
@@ -36,60 +37,55 @@ def fatal_pictures(bundle: Path, files: tuple[str, ...]) -> list[int]:
     """
     fatal: list[int] = []
     first = 0
-    while first < len(files):
-        ended, tried = _tried(bundle, files, first)
-        if ended == 0:
+    while first < len(source):
+        code, tried, said = _tried(bundle, source, first)
+        if code == 0:
             break
-        if tried is None or ended > 0:  # before a picture, or by an error that Python raised
+        if tried is None or code > 0:  # before a picture, or by an error that Python raised
             raise WorkersLost(
-                f"pictures cannot be tried apart: the process ended with code {ended} before "
-                f"{files[first]}"
+                f"the pictures from {source.ids[first]} on cannot be tried in a process of their "
+                f"own: it ended with code {code} ({said})"
             )
         fatal.append(tried)
         first = tried + 1
         if len(fatal) > MOST_FATAL:
             raise WorkersLost(
-                f"{len(fatal)} pictures, {files[fatal[0]]} the first of them, end the process "
-                f"that reads them; look for what they share, leave them out and start again"
+                f"{len(fatal)} pictures near {source.ids[fatal[0]]} end the process that reads "
+                f"them; look at these apart, and start again without them"
             )
     return fatal
 
 
-def _tried(bundle: Path, files: tuple[str, ...], first: int) -> tuple[int, int | None]:
-    """Return how the process ended, and which picture it was at."""
+def _tried(bundle: Path, source: ImageSource, first: int) -> tuple[int, int | None, str]:
+    """Return how the process ended, which picture it was at, and the last of what it said."""
     # -P: what lies in the current folder is nobody's package.
     command = [sys.executable, "-P", "-c", _PROGRAM, os.fspath(bundle), str(first)]
     path = os.pathsep.join(entry for entry in sys.path if entry)
-    with subprocess.Popen(
-        command,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env={**os.environ, "PYTHONPATH": path},
-    ) as process:
-        said, _ = process.communicate(pickle.dumps(files))
-    lines = said.split(b"\n")[:-1]
-    return process.returncode, int(lines[-1]) if lines else None
+    try:
+        done = subprocess.run(
+            command,
+            input=pickle.dumps(source),
+            capture_output=True,
+            check=False,
+            env={**os.environ, "PYTHONPATH": path},
+        )
+    except OSError as error:
+        return 1, None, str(error)
+    lines = done.stdout.split(b"\n")[:-1]
+    said = " ".join(done.stderr.decode("utf-8", "replace").split())[-300:]
+    return done.returncode, int(lines[-1]) if lines else None, said
 
 
 def main() -> None:
-    """Decode and score the files on standard input; each is named before it is tried."""
-    from residua.errors import InputError
-    from residua.images.decode import decode_image
-    from residua.images.remote_folder import read_object
+    """Decode and score the pictures on standard input; each is numbered before it is tried."""
     from residua.runtime import BundleScorer
-    from residua.storage import is_remote
 
     bundle, first = sys.argv[1:]
-    files: tuple[str, ...] = pickle.loads(sys.stdin.buffer.read())
+    # From the worker that started this process, which has it from its own driver.
+    source: ImageSource = pickle.loads(sys.stdin.buffer.read())
     scorer = BundleScorer(bundle, threads=1, engine="onnxruntime")
-    for index in range(int(first), len(files)):
+    for index in range(int(first), len(source)):
         os.write(1, b"%d\n" % index)
-        file = files[index]
-        try:
-            picture = decode_image(
-                read_object(file) if is_remote(file) else file, scorer.manifest.input, name=file
-            )
-        except InputError:
-            continue
-        scorer.score_batch(picture[None])
+        for batch in source.batches(scorer.manifest.input, 1, [index], workers=1):
+            if len(batch.indices):
+                scorer.score_batch(batch.images)

@@ -112,6 +112,27 @@ class ResultFolder:
         self.location = given.rstrip("/") if local is None else str(Path(local).absolute())
         self._is_local = local is not None
 
+    def record(self) -> RunRecord | None:
+        """Return what the folder belongs to; None: nothing was begun there.
+
+        Raises
+        ------
+        OtherRun
+            It was written by another version, or by something else.
+        OutputError, StorageError
+            It cannot be read.
+        """
+        content = self._read(RECORD)
+        if content is None:
+            return None
+        try:
+            return RunRecord.model_validate_json(content)
+        except ValidationError as error:
+            raise OtherRun(
+                f"{joined(self.location, RECORD)} is not what this version of Residua writes; "
+                f"name another folder with --out, or delete this one"
+            ) from error
+
     def begin(self, record: RunRecord) -> RunRecord:
         """Make the folder, or take up one that was begun; returns the record that holds there.
 
@@ -124,15 +145,39 @@ class ResultFolder:
         OutputError, StorageError
             It cannot be written.
         """
-        kept = self._record()
+        kept = self.record()
         if kept is None:
             self._require_nothing_there()
             self._write_new(RECORD, (record.model_dump_json(indent=2) + "\n").encode())
-            kept = self._record()
+            kept = self.record()
         if kept is None:
             raise OutputError(f"{self.location}: what was written there cannot be read again")
-        self._require_same(kept, record)
+        self.require_same(kept, record)
         return kept
+
+    def require_same(self, kept: RunRecord, wanted: RunRecord) -> None:
+        """Refuse to go on where the folder was begun with something else.
+
+        Raises
+        ------
+        OtherRun
+            It was.
+        """
+        differs = [
+            what
+            for what, there, here in (
+                ("another version of Residua", kept.version, wanted.version),
+                ("another model", kept.revision, wanted.revision),
+                ("another number of pictures", kept.pictures, wanted.pictures),
+                ("other pictures", kept.inputs, wanted.inputs),
+            )
+            if there != here
+        ]
+        if differs:
+            raise OtherRun(
+                f"{self.location} was begun with {differs[0]}; go on with what it was begun with, "
+                f"name another folder with --out, or delete this one"
+            )
 
     def is_begun(self) -> bool:
         """Tell whether this program sees the folder with its record."""
@@ -187,18 +232,6 @@ class ResultFolder:
         """
         self._write(SUCCESS, (json.dumps(counts._asdict()) + "\n").encode())
 
-    def _record(self) -> RunRecord | None:
-        content = self._read(RECORD)
-        if content is None:
-            return None
-        try:
-            return RunRecord.model_validate_json(content)
-        except ValidationError as error:
-            raise OtherRun(
-                f"{joined(self.location, RECORD)} is not what this version of Residua writes; "
-                f"name another folder with --out, or delete this one"
-            ) from error
-
     def _require_nothing_there(self) -> None:
         where = self.location
         if self._is_local:
@@ -215,23 +248,6 @@ class ResultFolder:
             raise OtherRun(
                 f"{where} holds something else than scores of a cluster (there is no {RECORD} in "
                 f"it); name another folder with --out"
-            )
-
-    def _require_same(self, kept: RunRecord, wanted: RunRecord) -> None:
-        differs = [
-            what
-            for what, there, here in (
-                ("another version of Residua", kept.version, wanted.version),
-                ("another model", kept.revision, wanted.revision),
-                ("another number of pictures", kept.pictures, wanted.pictures),
-                ("other pictures", kept.inputs, wanted.inputs),
-            )
-            if there != here
-        ]
-        if differs:
-            raise OtherRun(
-                f"{self.location} was begun with {differs[0]}; go on with what it was begun with, "
-                f"name another folder with --out, or delete this one"
             )
 
     def _read(self, name: str) -> bytes | None:

@@ -36,16 +36,12 @@ class Session:
     @property
     def processors(self) -> int:
         """Processors of all nodes that are alive now, as Ray counts them."""
-        import ray
-
-        return int(ray.cluster_resources().get("CPU", 0))
+        return int(_ray().cluster_resources().get("CPU", 0))
 
     @property
     def nodes(self) -> int:
         """Nodes that are alive now."""
-        import ray
-
-        return sum(bool(node["Alive"]) for node in ray.nodes())
+        return sum(bool(node["Alive"]) for node in _ray().nodes())
 
 
 @contextlib.contextmanager
@@ -193,9 +189,7 @@ def _host_and_port(address: str) -> tuple[str, int]:
     host = host.strip("[]")
     # Ray writes the machine's own address for all of these.
     if host in ("localhost", "127.0.0.1", "::1"):
-        from ray.util import get_node_ip_address
-
-        host = get_node_ip_address()
+        host = str(_ray().util.get_node_ip_address())
     return host, int(port)
 
 

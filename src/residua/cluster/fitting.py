@@ -63,8 +63,9 @@ class Place(NamedTuple):
 
     cluster: str = AUTO
     """HOST:PORT of the cluster's head, or "auto"."""
-    workers: int = 2
-    """How many train, at most; each takes a processor."""
+    workers: int | None = None
+    """How many train, at most; each takes a processor. None: as many as there are processors, if a
+    batch has two pictures for each."""
     restarts: int = RESTARTS
     """Losses of workers after which the group goes on."""
     wait: float = WAIT_SECONDS
@@ -155,9 +156,10 @@ def _fit(
     )
     prepared.rule.require(len(every.calibration))
     config = training_config(settings, prepared.material, len(every.train))
-    _require_shares(config.batch_size, len(every.train), place.workers)
+    most = max(1, min(config.batch_size, len(every.train)) // FEWEST)
+    _require_shares(config.batch_size, place, most)
     with connected(place.cluster, processors=place.workers) as session:
-        _require_processors(session, place)
+        place = _require_processors(session, place, most)
         _say(console, f"reading what scores are fitted on, of {len(source):,} pictures")
         share, parts = _seen_here(source, prepared, settings, every)
         state.claim(
@@ -221,28 +223,30 @@ def _refuse_unsupported(settings: FitSettings, place: Place) -> None:
         )
     if settings.device == "mps":
         raise ConfigurationError("device is 'mps'; workers of a cluster take 'cpu' or 'cuda'")
-    if place.workers < 1:
+    if place.workers is not None and place.workers < 1:
         raise ConfigurationError(f"workers is {place.workers}; wanted at least 1")
     if place.restarts < 0:
         raise ConfigurationError(f"restarts is {place.restarts}; wanted at least 0")
 
 
-def _require_shares(batch_size: int, n_train: int, workers: int) -> None:
-    """Refuse more workers than leave each some pictures of a batch."""
-    most = max(1, min(batch_size, n_train) // FEWEST)
-    if workers > most:
+def _require_shares(batch_size: int, place: Place, most: int) -> None:
+    """Refuse more workers than a batch has pictures for."""
+    if place.workers is not None and place.workers > most:
         raise ConfigurationError(
-            f"workers is {workers}; batches of {batch_size} pictures, {FEWEST} a worker at least, "
-            f"are for {most} at most: take fewer workers or a larger batch size"
+            f"workers is {place.workers}; batches of {batch_size} pictures, {FEWEST} a worker at "
+            f"least, are for {most} at most: take fewer workers or a larger batch size"
         )
 
 
-def _require_processors(session: Session, place: Place) -> None:
-    if session.processors < place.workers:
+def _require_processors(session: Session, place: Place, most: int) -> Place:
+    """Return the place with the number of its workers, or refuse more than there is room for."""
+    there = session.processors
+    if there < (place.workers or 1):
         raise WorkersLost(
-            f"workers is {place.workers}, and the cluster at {session.address} has "
-            f"{session.processors} processors; take fewer workers, or add machines to it"
+            f"workers is {place.workers or 1}, and the cluster at {session.address} has {there} "
+            f"processors; take fewer workers, or add machines to it"
         )
+    return place._replace(workers=place.workers or min(there, most))
 
 
 def _seen_here(

@@ -173,8 +173,7 @@ def fit(
         detector.save(output)
         shutil.rmtree(partial, ignore_errors=True)
     else:
-        from residua.cluster.fitting import Place, fit_on_cluster
-        from residua.cluster.state import SharedState
+        from residua.cluster.fitting import Place, SharedState, fit_on_cluster
 
         shared = storage or partial
         fit_on_cluster(detector, pictures(data), storage=shared, place=Place(cluster, workers))

@@ -326,11 +326,7 @@ def _place_of(data: Any) -> str:
     """Return where the pictures are, in so far as their ids do not say it."""
     if isinstance(data, str | os.PathLike):
         text = os.fspath(data)
-        return (
-            text
-            if is_url(text) and as_local(text) is None
-            else str(Path(as_local(text) or text).absolute())
-        )
+        return text if is_url(text) and as_local(text) is None else str(Path(as_local(text) or text).absolute())
     return "" if isinstance(data, ImageSource) else os.getcwd()  # noqa: PTH109
 
 

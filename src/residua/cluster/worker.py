@@ -226,7 +226,9 @@ def bundle_files(path: Path) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in path.iterdir() if file.is_file()}
 
 
-def _opened(files: Mapping[str, bytes], revision: str) -> tuple[BundleScorer, NDArray[np.float64]]:
+def _opened(
+    files: Mapping[str, bytes], revision: str
+) -> tuple[BundleScorer, NDArray[np.float64]]:
     """Open the bundle, verified, with its calibration scores; nothing of it stays on the disk."""
     with tempfile.TemporaryDirectory(prefix="residua-") as name:
         folder = Path(name)

@@ -173,12 +173,12 @@ def fit(
         detector.save(output)
         shutil.rmtree(partial, ignore_errors=True)
     else:
-        from residua.cluster.fitting import Place, SharedState, fit_on_cluster
+        from residua.cluster.fitting import Place, discard_state, fit_on_cluster
 
         shared = storage or partial
         fit_on_cluster(detector, pictures(data), storage=shared, place=Place(cluster, workers))
         detector.save(output)
-        SharedState(shared).discard()
+        discard_state(shared)
     manifest = detector.manifest_
     if as_json:
         typer.echo(manifest.model_dump_json())

@@ -97,7 +97,7 @@ def fit_on_cluster(
         store.
     storage : path or str
         Folder or URL, which every machine sees, for the state after each epoch. It is left there;
-        `SharedState.discard` deletes it.
+        `discard_state` deletes it.
     place : Place
 
     Returns
@@ -121,6 +121,11 @@ def fit_on_cluster(
     outcome = _fit(source, settings, SharedState(storage), place, detector.resume, console)
     detector.adopt(outcome, settings)
     return detector
+
+
+def discard_state(storage: Location) -> None:
+    """Delete the state that a fit on a cluster has left in a folder or below a URL."""
+    SharedState(storage).discard()
 
 
 def everywhere(X: Any) -> Any:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from uuid import uuid4
@@ -118,3 +120,40 @@ def write_backbone() -> Callable[..., Path]:
 def backbone(write_backbone: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Maps at strides 8, 16 and 32 with 8, 10 and 12 channels, and a vector of 12 numbers."""
     return write_backbone(tmp_path_factory.mktemp("backbone") / "small.onnx")
+
+
+@pytest.fixture(scope="session")
+def store_endpoint() -> Iterator[str]:
+    """Run a server that speaks S3, for as long as the tests last; its address is that of it."""
+    moto = pytest.importorskip("moto.server")
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    yield "http://{}:{}".format(*server.get_host_and_port())
+    server.stop()
+
+
+@pytest.fixture
+def bucket(store_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Make an empty bucket of a real S3 server, which the environment leads to; return its URL."""
+    import boto3
+
+    set_store_environment(monkeypatch, store_endpoint)
+    name = f"residua-test-{uuid4().hex[:12]}"
+    boto3.client("s3").create_bucket(Bucket=name)
+    return f"s3://{name}"
+
+
+def set_store_environment(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:
+    """Have the environment lead to an S3 endpoint, and to no credentials of this machine."""
+    for name, value in {
+        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_ACCESS_KEY_ID": "tester",
+        "AWS_SECRET_ACCESS_KEY": "not-a-secret",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    }.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("AWS_PROFILE", raising=False)

@@ -53,11 +53,19 @@
     │   ├── ReviewsOff                     nothing is kept, so nothing can be reviewed
     │   └── PreviewStale                   what was previewed is not what would be done now
     ├── OutputError                        a result that could not be written
+    │   └── OtherRun                       a folder of results that belong to other inputs
+    ├── ClusterError                       work on many machines
+    │   ├── ClusterUnavailable             no cluster answers, or one of other versions
+    │   └── WorkersLost                    workers end again and again, or cannot start
     ├── StoreError                         the database of kept pictures and reviews
     │   ├── StoreUnavailable               it cannot be reached, or does not answer in time
     │   ├── StoreFull                      no space on disk, or read-only
     │   ├── StoreTooNew                    its tables are those of a later version
     │   └── NoSuchPicture                  no picture is kept under this number
+    ├── StorageError                       an object store refuses what was asked of it
+    │   ├── NothingStored                  no such bucket or object
+    │   ├── StorageDenied                  no credentials, or ones that do not allow it
+    │   └── StorageUnreachable             the store does not answer; it may be tried again
     ├── LedgerError                        the record of a folder or camera that is watched
     │   ├── LedgerInUse                    another process works on it
     │   └── LedgerUnusable                 damaged, too new, or that of another source
@@ -86,8 +94,11 @@ from types import MappingProxyType
 # The modules that the bare install lacks, and the extra that brings each.
 _EXTRAS = MappingProxyType(
     {
+        "adlfs": "azure",
         "alembic": "serve",
         "fastapi": "serve",
+        "fsspec": "s3",
+        "gcsfs": "gcs",
         "jinja2": "report",
         "lightning": "train",
         "matplotlib": "report",
@@ -98,6 +109,8 @@ _EXTRAS = MappingProxyType(
         "psycopg": "postgres",
         "pyarrow": "parquet",
         "python_multipart": "serve",
+        "ray": "ray",
+        "s3fs": "s3",
         "safetensors": "train",
         "scipy": "report",
         "sklearn": "report",
@@ -324,6 +337,22 @@ class OutputError(ResiduaError):
     """A result could not be written."""
 
 
+class OtherRun(OutputError):
+    """A folder of results was begun with other inputs, another model or other settings."""
+
+
+class ClusterError(ResiduaError):
+    """Work on a cluster of machines did not come to its end."""
+
+
+class ClusterUnavailable(ClusterError):
+    """No cluster answers at the address, or it runs other versions."""
+
+
+class WorkersLost(ClusterError):
+    """Workers ended again and again, or not one of them could start."""
+
+
 class StoreError(ResiduaError):
     """The database of kept pictures and their reviews did not do what was asked of it."""
 
@@ -342,6 +371,22 @@ class StoreTooNew(StoreError):
 
 class NoSuchPicture(StoreError):
     """No picture is kept under this number."""
+
+
+class StorageError(ResiduaError):
+    """An object store refuses what was asked of it."""
+
+
+class NothingStored(StorageError):
+    """There is no such bucket, or no such object."""
+
+
+class StorageDenied(StorageError):
+    """There are no credentials, or they do not allow it."""
+
+
+class StorageUnreachable(StorageError):
+    """The object store does not answer; it may be tried again."""
 
 
 class LedgerError(ResiduaError):

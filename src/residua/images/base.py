@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from residua.errors import BadLabels, ConfigurationError, ImageError
 from residua.images.batches import Batch, without_traceback
 from residua.images.lazy import LazySequence
+from residua.images.parallel import map_in_order
 from residua.images.preprocess import InputSpec, Resize
 from residua.images.suggest import Sample, suggest_from_samples
 
@@ -81,6 +82,11 @@ class ImageSource(ABC):
         ImageError
             The picture cannot be read.
         """
+
+    @property
+    def looks_at_once(self) -> int:
+        """Threads in which `sample` may be called, and is where many are looked at; ≥ 1."""
+        return 1
 
     @abstractmethod
     def batches(
@@ -157,16 +163,18 @@ class ImageSource(ABC):
         """
         count = len(self)
         looked_at = np.linspace(0, count - 1, min(count, _SAMPLED)).round().astype(int)
-        samples: list[Sample] = []
-        errors: list[ImageError] = []
-        for index in looked_at.tolist():
+
+        def look(index: int) -> Sample | ImageError:
             try:
-                samples.append(self.sample(index, values=value_range is None))
+                return self.sample(index, values=value_range is None)
             except ImageError as error:
-                errors.append(without_traceback(error))
+                return without_traceback(error)
+
+        threads = self.looks_at_once
+        found = list(map_in_order(look, looked_at.tolist(), workers=threads, window=4 * threads))
         return suggest_from_samples(
-            samples,
-            errors,
+            [sample for sample in found if isinstance(sample, Sample)],
+            [error for error in found if isinstance(error, ImageError)],
             size=size,
             channels=channels,
             resize=resize,
@@ -188,6 +196,22 @@ class ImageSource(ABC):
             An index is outside the source.
         """
         return _Subset(self, checked_indices(indices, len(self)))
+
+    def portion(self, start: int, stop: int) -> ImageSource:
+        """Return the pictures from ``start`` up to ``stop`` as a source that can be sent elsewhere.
+
+        It holds the names of these pictures alone, and another program that sees the same files or
+        the same object store reads them as this one does.
+
+        Raises
+        ------
+        ConfigurationError
+            The pictures are in this program's memory, or in a data set that it keeps.
+        """
+        raise ConfigurationError(
+            f"{self!r} cannot be read by other machines; wanted a folder or files that all of them "
+            f"see, URLs of an object store, or Parquet files of pictures"
+        )
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__.lstrip('_')} of {len(self):,} pictures>"
@@ -219,6 +243,10 @@ class _Subset(ImageSource):
 
     def _of(self, parents: Sequence[Any]) -> LazySequence[Any]:
         return LazySequence(len(self), lambda i: parents[int(self._chosen[i])])
+
+    @property
+    def looks_at_once(self) -> int:
+        return self._parent.looks_at_once
 
     def mask(self, index: int) -> NDArray[np.bool_] | None:
         return self._parent.mask(int(self._chosen[index]))

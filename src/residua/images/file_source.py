@@ -1,8 +1,9 @@
-"""Pictures that lie in files: a folder, or a list of paths."""
+"""Pictures that lie in files: a folder or a list of paths, of this machine or an object store."""
 
 from __future__ import annotations
 
 import contextlib
+import copy
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -24,8 +25,10 @@ from residua.images.folder import Split, list_folder
 from residua.images.lazy import LazySequence, packed
 from residua.images.parallel import usable_processors
 from residua.images.preprocess import InputSpec
+from residua.images.remote_folder import REQUESTS_AT_ONCE, list_remote_folder, read_object
 from residua.images.sampling import sample_image
 from residua.images.suggest import Sample
+from residua.storage import as_local, is_remote, joined
 
 PathLike = str | os.PathLike[str]
 
@@ -40,8 +43,8 @@ class FileSource(ImageSource):
     Parameters
     ----------
     paths : sequence of str or path
-        The files, in the order in which they are numbered. They need not exist: one that cannot be
-        read is a failure of its own.
+        The files, in the order in which they are numbered, or URLs of objects. They need not exist:
+        one that cannot be read is a failure of its own.
     labels : array-like of shape (N,), optional
         The class of each picture; taken as text.
     mask_paths : sequence of path or None, optional
@@ -77,8 +80,16 @@ class FileSource(ImageSource):
         *,
         max_pixels: int = MAX_PIXELS,
     ) -> None:
+        self._is_remote = False
+
+        def texts() -> Iterator[str]:
+            for number, path in enumerate(paths):
+                text = _path_text(path, number)
+                self._is_remote = self._is_remote or is_remote(text)
+                yield text
+
         # Text: a Path takes several times the memory.
-        self._files = packed(_path_text(path, number) for number, path in enumerate(paths))
+        self._files: Sequence[str] = packed(texts())
         if not self._files:
             raise EmptySource("the list of paths is empty; give at least one picture")
         if max_pixels < 1:
@@ -108,7 +119,7 @@ class FileSource(ImageSource):
 
         Parameters
         ----------
-        root : path
+        root : path or URL
             The folder. Links to folders are followed, each real folder once.
         split : {"train", "test"}, optional
             Only what lies in that folder below the root, in any layout. Default: everything (in
@@ -126,13 +137,16 @@ class FileSource(ImageSource):
             There are files, but none of them is a picture.
         UnreadableFile
             The folder is missing, is a file, or may not be listed.
+        StorageError
+            The object store does not answer.
         """
         top = os.fspath(root)
-        listing = list_folder(top, split)
+        remote = is_remote(top)
+        listing = list_remote_folder(top, split) if remote else list_folder(top, split)
         masks = listing.masks and [mask and _below(top, mask) for mask in listing.masks]
         source = cls(listing.files, listing.labels, masks, max_pixels=max_pixels)
         # Joined when a file is read: whole paths take several times the memory.
-        source._folder = top
+        source._folder, source._is_remote = top, remote
         source.ignored = listing.ignored
         return source
 
@@ -150,8 +164,10 @@ class FileSource(ImageSource):
         return self._labels
 
     @property
-    def paths(self) -> Sequence[Path]:
-        """The files."""
+    def paths(self) -> Sequence[Path] | None:
+        """The files; None where there are objects among them, which have no paths."""
+        if self._is_remote:
+            return None
         return LazySequence(len(self), lambda i: Path(self._file(i)))
 
     def mask(self, index: int) -> NDArray[np.bool_] | None:
@@ -165,8 +181,8 @@ class FileSource(ImageSource):
         file = self._masks[index] if self._masks is not None else None
         if file is None:
             return None
-        mask = decode_mask(file, max_pixels=self._max_pixels)
-        header = read_header(self._file(index))
+        mask = decode_mask(self._opened(file), max_pixels=self._max_pixels)
+        header = read_header(self._opened(self._file(index)))
         if mask.shape != (header.height, header.width):
             raise DamagedImage(
                 f"the mask {printable(file)} is {mask.shape[1]} × {mask.shape[0]} and its picture "
@@ -176,7 +192,15 @@ class FileSource(ImageSource):
 
     def sample(self, index: int, *, values: bool) -> Sample:
         """Look at one file; see `ImageSource.sample`."""
-        return sample_image(self._file(index), values=values, max_pixels=self._max_pixels)
+        file = self._file(index)
+        return sample_image(
+            self._opened(file), values=values, name=printable(file), max_pixels=self._max_pixels
+        )
+
+    @property
+    def looks_at_once(self) -> int:
+        """Threads in which `sample` is called: a store answers late."""
+        return REQUESTS_AT_ONCE if self._is_remote else 1
 
     def batches(
         self,
@@ -191,16 +215,28 @@ class FileSource(ImageSource):
         wanted = checked_indices(indices, len(self))
 
         def read(index: int, row: NDArray[np.uint8]) -> None:
-            decode_image(self._file(index), spec, max_pixels=self._max_pixels, out=row)
+            file = self._file(index)
+            name = printable(file) if self._is_remote else None
+            decode_image(self._opened(file), spec, name=name, max_pixels=self._max_pixels, out=row)
 
         threads = workers or self._threads_that_pay()
         return batches_of(read, wanted, size, spec, self.ids, workers=threads)
+
+    def portion(self, start: int, stop: int) -> FileSource:
+        """Return a run of the files that can be sent elsewhere; see `ImageSource.portion`."""
+        run = copy.copy(self)
+        run._files = self._files[start:stop]
+        run._labels = None if self._labels is None else self._labels[start:stop]
+        run._masks, run.has_masks = None, False
+        return run
 
     def _threads_that_pay(self) -> int:
         """Return one for small files: there Python takes most of the time, one thread at once.
 
         Two threads read pictures of 28 x 28 at less than half the speed of one.
         """
+        if self._is_remote:
+            return max(REQUESTS_AT_ONCE, usable_processors())
         sizes = []
         for index in np.linspace(0, len(self) - 1, min(len(self), _SAMPLED_SIZES)).astype(int):
             with contextlib.suppress(OSError, ValueError):
@@ -210,7 +246,13 @@ class FileSource(ImageSource):
     def _file(self, index: int) -> str:
         return _below(self._folder, self._files[index])
 
+    def _opened(self, file: str) -> str | bytes:
+        """Return a local file's path, or an object's content."""
+        return read_object(file) if self._is_remote and is_remote(file) else file
+
     def _id(self, index: int) -> str:
+        if self._is_remote:  # a key is not cleaned of what a path would be
+            return printable(self._files[index])
         path = Path(self._files[index])
         if self._root is not None and path.is_relative_to(self._root):
             path = path.relative_to(self._root)
@@ -218,6 +260,8 @@ class FileSource(ImageSource):
 
 
 def _below(top: str, file: str) -> str:
+    if is_remote(top):
+        return joined(top, file)
     return os.path.join(top, file)  # noqa: PTH118 (a million of them)
 
 
@@ -225,7 +269,7 @@ def _path_text(path: object, number: int) -> str:
     text = os.fspath(path) if isinstance(path, str | os.PathLike) else None
     if not isinstance(text, str):
         raise InputError(f"entry {number} is {path!r}; wanted a path, as text or pathlib.Path")
-    return text
+    return as_local(text) or text
 
 
 def _mask_texts(

@@ -45,19 +45,10 @@ def list_folder(root: str, split: Split | None) -> Listing:
     UnreadableFile
         The folder is missing, is a file, or may not be listed.
     """
-    if split not in (None, "train", "test"):
-        raise ConfigurationError(f"split is {split!r}; wanted 'train', 'test' or None for both")
+    check_split(split)
     _check_folder(root)
     mvtec = is_mvtec(root)
-    if split is None:
-        parts = ["train", "test"] if mvtec else [""]
-    elif Path(root, split).is_dir():
-        parts = [split]
-    else:
-        raise ConfigurationError(
-            f"{printable(root)} has no folder {split!r}; leave the split out, or lay the pictures "
-            f"out as {split}/<class>/<file>"
-        )
+    parts = parts_of(root, split, mvtec, split is not None and Path(root, split).is_dir())
     files: list[str] = []
     labels: list[str] = []
     others: Counter[str] = Counter()
@@ -65,11 +56,43 @@ def list_folder(root: str, split: Split | None) -> Listing:
         found = list(_pictures_below(str(Path(root, part)), others))
         found.sort(key=_by_bytes(found))
         files += [os.path.join(part, file) for file in found]  # noqa: PTH118 (a million of them)
-        labels += [_first_folder(file) for file in found]
+        labels += [first_folder(file) for file in found]
     if not files:
-        raise _nothing_found(root, others)
-    masks = [_mask_of(root, file) for file in files] if mvtec else None
+        raise nothing_found(root, others)
+    masks = None
+    if mvtec:
+        masks = [mask_of(file, lambda mask: Path(root, mask).is_file()) for file in files]
     return Listing(files, labels if any(labels) else None, masks, others.total())
+
+
+def check_split(split: str | None) -> None:
+    """Refuse a split that is none.
+
+    Raises
+    ------
+    ConfigurationError
+        It is neither "train" nor "test" nor None.
+    """
+    if split not in (None, "train", "test"):
+        raise ConfigurationError(f"split is {split!r}; wanted 'train', 'test' or None for both")
+
+
+def parts_of(root: str, split: Split | None, mvtec: bool, there: bool) -> list[str]:
+    """Return the folders below the root in which pictures are looked for; "" is the root itself.
+
+    Raises
+    ------
+    ConfigurationError
+        The split's folder is not ``there``.
+    """
+    if split is None:
+        return ["train", "test"] if mvtec else [""]
+    if not there:
+        raise ConfigurationError(
+            f"{printable(root)} has no folder {split!r}; leave the split out, or lay the pictures "
+            f"out as {split}/<class>/<file>"
+        )
+    return [split]
 
 
 def _check_folder(root: str) -> None:
@@ -156,12 +179,14 @@ def _is(kind: Callable[[], bool]) -> bool:
         return False
 
 
-def _first_folder(file: str) -> str:
+def first_folder(file: str) -> str:
+    """Return the class that a path below the root, or below a part of it, says: "" for none."""
     folder, separator, _ = file.partition(os.sep)
     return printable(folder) if separator else ""
 
 
-def _nothing_found(root: str, others: Counter[str]) -> EmptySource | NoReadableImage:
+def nothing_found(root: str, others: Counter[str]) -> EmptySource | NoReadableImage:
+    """Build the error for a folder of no pictures, by the extensions of its ``others``."""
     if not others:
         return EmptySource(f"the folder {printable(root)} is empty; wanted picture files in it")
     kinds = ", ".join(
@@ -181,13 +206,13 @@ def is_mvtec(root: str) -> bool:
     return good and any(rest)
 
 
-def _mask_of(root: str, file: str) -> str | None:
+def mask_of(file: str, is_there: Callable[[str], bool]) -> str | None:
     """Find the mask of test/<defect>/<stem>.*, which lies below ground_truth/<defect>."""
     part, *defect = Path(file).parent.parts
     if part != "test" or not defect:
         return None
     for name in (f"{Path(file).stem}_mask.png", f"{Path(file).stem}.png"):
-        mask = Path("ground_truth", *defect, name)
-        if Path(root, mask).is_file():
-            return str(mask)
+        mask = str(Path("ground_truth", *defect, name))
+        if is_there(mask):
+            return mask
     return None

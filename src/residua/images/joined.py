@@ -68,6 +68,11 @@ class JoinedSource(ImageSource):
             return None
         return [path for part in paths for path in part or ()]
 
+    @property
+    def looks_at_once(self) -> int:
+        """As many threads as every source allows."""
+        return min(source.looks_at_once for source in self._sources)
+
     def mask(self, index: int) -> NDArray[np.bool_] | None:
         """Return where a picture is defective; see `ImageSource.mask`."""
         number, local = self._place(index)

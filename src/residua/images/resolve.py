@@ -8,7 +8,9 @@ from typing import Any, Literal
 from residua.errors import UnreadableFile, nearest_names
 from residua.images.datasets import DATASETS, Dataset
 from residua.images.folder import is_mvtec
+from residua.images.remote_folder import is_remote_mvtec
 from residua.images.source import ImageSource, as_source
+from residua.storage import as_local, exists, is_url, joined
 
 Part = Literal["train", "test"]
 
@@ -31,7 +33,7 @@ def resolve_source(data: Any, *, prefer: Part | None = None) -> ImageSource:
     InputError, DatasetError
         It cannot be read; the text says why.
     """
-    if isinstance(data, str) and not os.path.lexists(data):
+    if isinstance(data, str) and not is_url(data) and not os.path.lexists(data):
         if data in DATASETS:
             return _registered(DATASETS[data], prefer)
         if os.sep not in data:
@@ -39,11 +41,16 @@ def resolve_source(data: Any, *, prefer: Part | None = None) -> ImageSource:
                 f"{data!r} is no file, folder or data set here; of data sets, "
                 f"{nearest_names(data, DATASETS)}"
             )
-    if isinstance(data, str | os.PathLike) and prefer is not None:
-        root = os.fspath(data)
-        if is_mvtec(root) and os.path.isdir(os.path.join(root, prefer)):  # noqa: PTH112, PTH118
-            return as_source(data, split=prefer)
-    return as_source(data)
+    if prefer is None or not isinstance(data, str | os.PathLike):
+        return as_source(data)
+    return as_source(data, split=prefer if _has_part(os.fspath(data), prefer) else None)
+
+
+def _has_part(root: str, part: Part) -> bool:
+    local = as_local(root)
+    if local is None:
+        return is_remote_mvtec(root) and exists(joined(root, f"{part}/"))
+    return is_mvtec(local) and os.path.isdir(os.path.join(local, part))  # noqa: PTH112, PTH118
 
 
 def _registered(dataset: Dataset, prefer: Part | None) -> ImageSource:

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from residua.errors import ConfigurationError, EmptySource, InputError, UnreadableFile
+from residua.errors import (
+    ConfigurationError,
+    EmptySource,
+    InputError,
+    NoReadableImage,
+    UnreadableFile,
+)
 from residua.images.array_source import ArraySource
 from residua.images.base import ImageSource
 from residua.images.batches import Batch, Failure
@@ -18,6 +25,8 @@ from residua.images.encoded_source import EncodedSource
 from residua.images.file_source import FileSource
 from residua.images.folder import Split
 from residua.images.item_source import PillowSource, TorchDatasetSource, is_torch_dataset
+from residua.images.parquet_source import ParquetSource, is_parquet, tables_below
+from residua.storage import as_local, is_object
 
 __all__ = [
     "ArraySource",
@@ -26,10 +35,14 @@ __all__ = [
     "Failure",
     "FileSource",
     "ImageSource",
+    "ParquetSource",
     "PillowSource",
     "TorchDatasetSource",
     "as_source",
 ]
+
+# What is left of s3://bucket once it was a Path.
+_URL_OF_PATHLIB = re.compile(r"(s3|gs|gcs|az|abfss?|memory):/")
 
 
 def as_source(data: Any, *, split: Split | None = None) -> ImageSource:
@@ -39,8 +52,10 @@ def as_source(data: Any, *, split: Split | None = None) -> ImageSource:
     ----------
     data : ImageSource, path, list of paths, array, list of arrays, Pillow image or images, or \
             torch Dataset
-        A path is a folder or one file. Paths may come from an iterator, as from ``Path.glob``.
-        Arrays of one size are stacked; else each is a picture of its own size.
+        A path is a folder or one file, of this machine or, as a URL, of an object store; a Parquet
+        file, or a folder of such and no pictures, is a table of them. Paths may come from an
+        iterator, as from ``Path.glob``. Arrays of one size are stacked; else each is a picture of
+        its own size.
     split : {"train", "test"}, optional
         For a folder: only what lies in that sub-folder.
 
@@ -74,16 +89,48 @@ def as_source(data: Any, *, split: Split | None = None) -> ImageSource:
 
 
 def _from_path(path: str, split: Split | None) -> ImageSource:
+    local = as_local(path)
+    if local is None:
+        return _from_url(path, split)
     # os.path: pathlib raises where a parent folder may not be searched.
-    if os.path.isdir(path):  # noqa: PTH112
-        return FileSource.from_folder(path, split=split)
-    if not os.path.lexists(path):
-        raise UnreadableFile(f"{printable(path)} does not exist; wanted a folder or a picture file")
+    if os.path.isdir(local):  # noqa: PTH112
+        return _from_folder(local, split)
+    if not os.path.lexists(local):
+        raise UnreadableFile(
+            f"{printable(local)} does not exist; wanted a folder or a picture file"
+            + (
+                "; a URL is given as text, since pathlib takes a slash out of it"
+                if _URL_OF_PATHLIB.match(local)
+                else ""
+            )
+        )
+    _refuse_split(local, split)
+    return ParquetSource([local]) if is_parquet(local) else FileSource([local])
+
+
+def _from_url(url: str, split: Split | None) -> ImageSource:
+    if not is_object(url):
+        return _from_folder(url, split)
+    _refuse_split(url, split)
+    return ParquetSource([url]) if is_parquet(url) else FileSource([url])
+
+
+def _from_folder(folder: str, split: Split | None) -> ImageSource:
+    try:
+        return FileSource.from_folder(folder, split=split)
+    except NoReadableImage:
+        # Looked for only here: among pictures a table is one of scores, not of pictures.
+        tables = tables_below(folder) if split is None else []
+        if not tables:
+            raise
+        return ParquetSource(tables, root=folder)
+
+
+def _refuse_split(path: str, split: Split | None) -> None:
     if split is not None:
         raise ConfigurationError(
             f"split is {split!r}, but {printable(path)} is one file; leave the split out"
         )
-    return FileSource([path])
 
 
 def _from_list(items: Sequence[Any]) -> ImageSource:

@@ -1,0 +1,55 @@
+"""Files of object stores: named by URL, read and written whole, through fsspec.
+
+A location is a path of this machine or a URL, ``s3://bucket/folder/file``. Keys are written as they
+are: ``%20`` in a URL is those three characters, and ``#`` or ``?`` belong to the name.
+"""
+
+from residua.storage.copies import LAST_FILES, cached_folder, fetch, local_copy, store_at, written
+from residua.storage.locations import (
+    Location,
+    as_local,
+    is_remote,
+    is_url,
+    joined,
+    local_path,
+    name_of,
+    without_password,
+)
+from residua.storage.objects import (
+    check_writable,
+    exists,
+    files_below,
+    is_object,
+    list_files,
+    read_bytes,
+    read_prefix,
+    write_bytes,
+)
+from residua.storage.stores import filesystem, storage_errors
+
+__all__ = [
+    "LAST_FILES",
+    "Location",
+    "as_local",
+    "cached_folder",
+    "check_writable",
+    "exists",
+    "fetch",
+    "files_below",
+    "filesystem",
+    "is_object",
+    "is_remote",
+    "is_url",
+    "joined",
+    "list_files",
+    "local_copy",
+    "local_path",
+    "name_of",
+    "read_bytes",
+    "read_prefix",
+    "storage_errors",
+    "store_at",
+    "without_password",
+    "write_bytes",
+    "written",
+]

@@ -66,8 +66,8 @@ def score(
     """Score pictures with a saved model.
 
     On a terminal the most anomalous are shown; into a pipe go all, as CSV or with --json as JSON
-    lines. With --fdr nothing is shown until all are scored. With --cluster the scores go to a folder
-    of Parquet files, and a run that was ended goes on where it was when it is started again.
+    lines. With --fdr nothing is shown until all are scored. With --cluster the scores go to a
+    folder of Parquet files, and a run that was ended goes on where it was when started again.
     """
     if cluster is not None:
         _refuse_beside_cluster(

@@ -92,7 +92,11 @@ def two_nodes(
     }
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        nodes = TwoNodes({"PYTHONPATH": path, "RAY_USAGE_STATS_ENABLED": "0", **store})
+        environment = {"PYTHONPATH": path, "RAY_USAGE_STATS_ENABLED": "0", **store}
+        try:
+            nodes = TwoNodes(environment)
+        except Exception:  # a busy machine: Ray gives a node half a minute to start
+            nodes = TwoNodes(environment)
     try:
         with connected(nodes.address):
             yield nodes

@@ -70,5 +70,6 @@ class ShowProgress:
 def figures(progress: Progress) -> str:
     """Return what is told beside how many are done."""
     failed = f"{progress.counts.failed:,} failed  " if progress.counts.failed else ""
-    rate = f"{progress.rate:,.0f} images/s" if progress.rate else "workers start"
-    return f"{failed}{rate} by {progress.workers}"
+    if not progress.rate:
+        return f"{failed}{progress.workers} workers start"
+    return f"{failed}{progress.rate:,.0f} images/s by {progress.workers}"

@@ -12,15 +12,17 @@ from residua.cli.common import AsJson, Seeds, app, console, parse_seeds, print_t
 
 @app.command(epilog="Example: residua demo --out demo-output")
 def demo(
-    out: Annotated[Path, typer.Option(help="Folder for the model, scores and picture.")] = Path(
-        "demo-output"
-    ),
+    out: Annotated[
+        str, typer.Option(help="Folder, or its URL, for the model, scores and picture.")
+    ] = "demo-output",
     seed: Annotated[int, typer.Option(help="Seed of pictures and weights.")] = 0,
 ) -> None:
     """Train on generated surfaces, score sound and defective ones, and draw what was found."""
     from residua.experiments.demo import run_demo
+    from residua.storage import written
 
-    run_demo(out, seed=seed, console=console())
+    with written(out) as folder:
+        run_demo(folder, seed=seed, console=console())
 
 
 @app.command(epilog="Example: residua reproduce mnist-fashion --seeds 0,1,2")
@@ -43,25 +45,27 @@ def reproduce(
         typer.Option(help="ONNX file of a pretrained network, to measure its features beside."),
     ] = None,
     page: Annotated[bool, typer.Option(help="Write the HTML report.")] = True,
-    out: Annotated[Path, typer.Option(help="Folder for results; what is there is reused.")] = Path(
-        "runs"
-    ),
+    out: Annotated[
+        str, typer.Option(help="Folder, or its URL, for results; what is there is reused.")
+    ] = "runs",
     as_json: AsJson = False,
 ) -> None:
     """Run an experiment of the source reports: claimed beside measured, and an HTML report."""
     from residua.experiments import run_experiment
+    from residua.storage import reused
 
-    report = run_experiment(
-        experiment,
-        seeds=parse_seeds(seeds),
-        recipes=recipe,
-        epochs=epochs,
-        quick=quick,
-        folder=out,
-        backbone=backbone,
-        page=page,
-        console=console(),
-    )
+    with reused(out) as folder:
+        report = run_experiment(
+            experiment,
+            seeds=parse_seeds(seeds),
+            recipes=recipe,
+            epochs=epochs,
+            quick=quick,
+            folder=folder,
+            backbone=backbone,
+            page=page,
+            console=console(),
+        )
     if as_json:
         typer.echo(report.model_dump_json(indent=2))
     else:

@@ -44,6 +44,9 @@ _STORES = MappingProxyType(
     }
 )
 
+SCHEMES = (*_STORES, LOCAL)
+"""What may stand before :// in a URL."""
+
 # A wrong endpoint is told from a slow one in seconds: to connect, of silence; and so many tries.
 _CONNECT_SECONDS = 3
 _SILENT_SECONDS = 10
@@ -91,7 +94,7 @@ def filesystem(url: str) -> tuple[Any, str]:
     if scheme == LOCAL:
         return _class_of(LOCAL, _MEMORY)(), str(as_local(url))
     if scheme not in _STORES:
-        known = ", ".join(f"{name}://" for name in (*_STORES, LOCAL))
+        known = ", ".join(f"{name}://" for name in SCHEMES)
         raise ConfigurationError(
             f"{without_password(url)}: the scheme {scheme}:// is not known; known are {known}"
         )

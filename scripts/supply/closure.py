@@ -118,7 +118,7 @@ class Closure:
             wheel.version
             for wheel in index.wheels(name)
             if not wheel.yanked
-            and specifier.contains(wheel.version)
+            and specifier.contains(wheel.version, prereleases=False)
             and any(tag in tags for tag in wheel.tags)
         ]
         if not fitting:

@@ -39,9 +39,7 @@ class Wheel:
 @cache
 def wheels(name: str) -> tuple[Wheel, ...]:
     """Return every wheel that PyPI has of a distribution, by its canonical name."""
-    request = Request(
-        f"{PYPI}/{name}/", headers={"Accept": "application/vnd.pypi.simple.v1+json"}
-    )
+    request = Request(f"{PYPI}/{name}/", headers={"Accept": "application/vnd.pypi.simple.v1+json"})
     with urlopen(request, timeout=SECONDS) as answer:
         files = json.load(answer)["files"]
     found = []

@@ -118,7 +118,10 @@ def _chosen_by_pip(wanted: Iterable[str], kept: dict[str, Pin]) -> dict[str, Cho
         name, version = item["metadata"]["name"], item["metadata"]["version"]
         digest = item["download_info"]["archive_info"]["hashes"]["sha256"]
         found[canonical(name)] = Choice(
-            name, version.partition("+")[0], digest, tuple(item["metadata"].get("requires_dist", ()))
+            name,
+            version.partition("+")[0],
+            digest,
+            tuple(item["metadata"].get("requires_dist", ())),
         )
     return found
 

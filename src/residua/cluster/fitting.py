@@ -9,6 +9,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -305,22 +306,25 @@ def _shared(source: ImageSource) -> Any:
 
 def _trained(job: Job, state: SharedState, place: Place, console: Console | None) -> Trained:
     """Have the workers train, and watch over it."""
-    from dataclasses import replace
-
     import ray
 
-    with conducted() as conductor, _first_interrupt(conductor.stop.remote):
-        training = conductor.run.remote(
-            replace(job, conductor=conductor), state, place.workers, place.restarts
-        )
-        watch = Watch(job.config.epochs, place, state, console)
-        while True:
-            done, _ = ray.wait([training], timeout=_SECONDS_BETWEEN_LOOKS)
-            for news in ray.get(conductor.news.remote(watch.heard)):
-                watch.hear(news)
-            if done:
-                return watch.result(ray.get(training))
-            watch.require_patience()
+    watch = Watch(job.config.epochs, place, state, console)
+    try:
+        with conducted() as conductor, _first_interrupt(conductor.stop.remote):
+            training = conductor.run.remote(
+                replace(job, conductor=conductor), state, place.workers, place.restarts
+            )
+            done: list[Any] = []
+            while not done:
+                done, _ = ray.wait([training], timeout=_SECONDS_BETWEEN_LOOKS)
+                for news in ray.get(conductor.news.remote(watch.heard)):
+                    watch.hear(news)
+                if not done:
+                    watch.require_patience()
+            found = ray.get(training)
+    except ray.exceptions.RayError as error:
+        raise watch.ended(f"{type(error).__name__}: {error}") from error
+    return watch.result(found)
 
 
 class Watch:
@@ -382,9 +386,15 @@ class Watch:
             return found
         if found.error is not None:
             raise found.error
-        raise WorkersLost(
+        raise self.ended(found.why)
+
+    def ended(self, why: str) -> WorkersLost:
+        """Return the error of training that ended before its time."""
+        if len(self.losses) <= self.place.restarts:
+            return WorkersLost(f"training on the cluster ended: {why}; {self._way_on()}")
+        return WorkersLost(
             f"workers were lost {len(self.losses)} times, and {self.place.restarts} times are "
-            f"allowed; the last: {found.why}; {self._way_on()}"
+            f"allowed; the last: {why}; {self._way_on()}"
         )
 
     def _way_on(self) -> str:

@@ -24,10 +24,10 @@ from tests.conftest import make_blobs
 
 from residua import AutoencoderDetector, load
 from residua.cli import main
-from residua.cluster.fitting import Place, fit_on_cluster
+from residua.cluster.attending import Place
+from residua.cluster.fitting import fit_on_cluster
 from residua.errors import (
     CannotResume,
-    ClusterUnavailable,
     ConfigurationError,
     NoReadableImage,
     OutputError,
@@ -219,9 +219,6 @@ def test_what_cannot_be_fitted_on_a_cluster_is_refused_before_any_work(
     (tmp_path / "file").write_text("a file")
     with pytest.raises(OutputError, match="no folder for the fit can be made"):
         refused(detector(), storage=tmp_path / "file" / "state", workers=2)
-    with pytest.raises(ClusterUnavailable, match="no Ray cluster at 127.0.0.1:9"):
-        refused(detector(), cluster="127.0.0.1:9", workers=2)
-    assert list((tmp_path / "state").iterdir()) == []
 
 
 def test_more_workers_than_processors_are_refused(

@@ -10,8 +10,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from residua.cluster.attending import Place, Watch
 from residua.cluster.conducting import Failed, Lost
-from residua.cluster.fitting import Place, Watch, everywhere
+from residua.cluster.fitting import everywhere
 from residua.cluster.shares import Prints, fingerprint_of, prints_of, read_share
 from residua.cluster.state import SharedState, fetched, put
 from residua.cluster.training import Begun

@@ -178,7 +178,8 @@ def fit(
         detector.save(output)
         shutil.rmtree(partial, ignore_errors=True)
     else:
-        from residua.cluster.fitting import Place, discard_state, fit_on_cluster
+        from residua.cluster.attending import Place
+        from residua.cluster.fitting import discard_state, fit_on_cluster
 
         shared = storage or partial
         fit_on_cluster(detector, pictures(data), storage=shared, place=Place(cluster, workers))

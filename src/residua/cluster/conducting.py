@@ -40,31 +40,31 @@ class Conductor:
         import ray.train.torch
 
         api: Any = ray.train  # its types are those of its first version, its classes are not
-        filesystem, path, name = state.of_ray()
-        trainer = api.torch.TorchTrainer(
-            train_share,
-            train_loop_config={"job": job},
-            scaling_config=api.ScalingConfig(
-                num_workers=(1, workers) if workers > 1 else 1,
-                use_gpu=job.settings.device == "cuda",
-            ),
-            run_config=api.RunConfig(
-                name=name,
-                storage_path=path,
-                storage_filesystem=filesystem,
-                failure_config=api.FailureConfig(max_failures=restarts),
-                checkpoint_config=api.CheckpointConfig(num_to_keep=1),
-                callbacks=[_tells_losses(job.conductor)],
-                logging_config=api.LoggingConfig(log_level="ERROR"),
-            ),
-        )
         try:
-            result = trainer.fit()
-        except api.TrainingFailedError as error:
+            filesystem, path, name = state.of_ray()
+            trainer = api.torch.TorchTrainer(
+                train_share,
+                train_loop_config={"job": job},
+                scaling_config=api.ScalingConfig(
+                    num_workers=(1, workers) if workers > 1 else 1,
+                    use_gpu=job.settings.device == "cuda",
+                ),
+                run_config=api.RunConfig(
+                    name=name,
+                    storage_path=path,
+                    storage_filesystem=filesystem,
+                    failure_config=api.FailureConfig(max_failures=restarts),
+                    checkpoint_config=api.CheckpointConfig(num_to_keep=1),
+                    callbacks=[_tells_losses(job.conductor)],
+                    logging_config=api.LoggingConfig(log_level="ERROR"),
+                ),
+            )
+            found = trainer.fit().return_value
+        # Whatever it is, the driver is to say it in its own words.
+        except Exception as error:
             causes = _causes(error)
             meant = next((cause for cause in causes if isinstance(cause, ResiduaError)), None)
             return Failed(_in_a_line(causes[0]), meant)
-        found = result.return_value
         return Failed(str(found), found) if isinstance(found, ResiduaError) else found
 
     def tell(self, news: Any) -> None:

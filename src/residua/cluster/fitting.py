@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import os
-import signal
-import threading
-import time
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 from rich.console import Console
 
 from residua.bundle import DataRecord
-from residua.cluster.conducting import Failed, Lost, conducted
-from residua.cluster.session import AUTO, Session, connected
+from residua.cluster.attending import Place, say, train_there
+from residua.cluster.session import Session, connected
 from residua.cluster.shares import Share, fingerprint_of, prints_of, read_share
 from residua.cluster.state import SharedState
-from residua.cluster.training import Begun, Job, Trained
+from residua.cluster.training import Job, Trained
 from residua.detector import AutoencoderDetector
 from residua.errors import (
     ConfigurationError,
@@ -45,31 +40,8 @@ from residua.normality import MOST_FOR_SCORE
 from residua.settings import FEATURES, FitSettings
 from residua.storage import Location, is_url
 from residua.training.claim import mark_of
-from residua.training.config import EpochRecord
 from residua.training.fit import Learned, train
-from residua.training.progress import epoch_line
 from residua.training.sharding import FEWEST
-
-RESTARTS = 3
-"""How often a group of workers is brought together anew after a loss."""
-WAIT_SECONDS = 300.0
-"""How long the driver waits for a group of workers to begin."""
-
-_SECONDS_BETWEEN_LOOKS = 0.5
-
-
-class Place(NamedTuple):
-    """Where a fit is shared out, and what it puts up with."""
-
-    cluster: str = AUTO
-    """HOST:PORT of the cluster's head, or "auto"."""
-    workers: int | None = None
-    """How many train, at most; each takes a processor. None: as many as there are processors, if a
-    batch has two pictures for each."""
-    restarts: int = RESTARTS
-    """Losses of workers after which the group goes on."""
-    wait: float = WAIT_SECONDS
-    """Seconds, at most, until a group of workers begins."""
 
 
 def fit_on_cluster(
@@ -165,13 +137,13 @@ def _fit(
     _require_shares(config.batch_size, place, most)
     with connected(place.cluster, processors=place.workers) as session:
         place = _require_processors(session, place, most)
-        _say(console, f"reading what scores are fitted on, of {len(source):,} pictures")
+        say(console, f"reading what scores are fitted on, of {len(source):,} pictures")
         share, parts = _seen_here(source, prepared, settings, every)
         state.claim(
             mark_of(settings.model_dump(mode="json"), _name_of(source, share, prepared)),
             resume=resume,
         )
-        _say(
+        say(
             console,
             f"training {settings.model!r} on {len(every.train):,} pictures for {config.epochs} "
             f"epochs with {place.workers} workers on {session.nodes} machines; "
@@ -192,7 +164,7 @@ def _fit(
                 checkpoint=state.checkpoint(attempt),
                 conductor=None,
             )
-            brought.append(_trained(job, state, place, console))
+            brought.append(train_there(job, state, place, console))
             model = prepared.material.build().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
             weights = brought[-1].weights
             model.load_state_dict({name: torch.tensor(value) for name, value in weights.items()})
@@ -303,117 +275,6 @@ def _shared(source: ImageSource) -> Any:
         ) from error
 
 
-def _trained(job: Job, state: SharedState, place: Place, console: Console | None) -> Trained:
-    """Have the workers train, and watch over it."""
-    from dataclasses import replace
-
-    import ray
-
-    with conducted() as conductor, _first_interrupt(conductor.stop.remote):
-        training = conductor.run.remote(
-            replace(job, conductor=conductor), state, place.workers, place.restarts
-        )
-        watch = Watch(job.config.epochs, place, state, console)
-        while True:
-            done, _ = ray.wait([training], timeout=_SECONDS_BETWEEN_LOOKS)
-            for news in ray.get(conductor.news.remote(watch.heard)):
-                watch.hear(news)
-            if done:
-                return watch.result(ray.get(training))
-            watch.require_patience()
-
-
-class Watch:
-    """What the driver makes of the news from the workers."""
-
-    def __init__(
-        self, epochs: int, place: Place, state: SharedState, console: Console | None
-    ) -> None:
-        self.epochs, self.place, self.state, self.console = epochs, place, state, console
-        self.heard = 0
-        self.done = 0
-        self.losses: list[str] = []
-        self._waiting_since: float | None = time.monotonic()
-
-    def hear(self, news: Any) -> None:
-        """Take in one piece of news, and show it."""
-        self.heard += 1
-        if isinstance(news, EpochRecord):
-            self.done = news.epoch
-            _say(self.console, epoch_line(news, self.epochs))
-        elif isinstance(news, Begun):
-            self._waiting_since = None
-            if self.losses or news.epoch:
-                _say(self.console, f"going on after epoch {news.epoch} with {news.workers} workers")
-        elif isinstance(news, Lost):
-            self.losses.append(news.why)
-            self._waiting_since = time.monotonic()
-            _say(self.console, f"workers were lost: {news.why}")
-
-    def require_patience(self) -> None:
-        """Refuse to wait longer for workers than was agreed.
-
-        Raises
-        ------
-        WorkersLost
-            They have not begun in time.
-        """
-        if self._waiting_since is None or (
-            time.monotonic() - self._waiting_since < self.place.wait
-        ):
-            return
-        before = f" after a loss ({self.losses[-1]})" if self.losses else ""
-        raise WorkersLost(
-            f"no worker has begun within {self.place.wait:g} s{before}: the cluster's processors "
-            f"are at work for others, or its machines are gone; {self._way_on()}"
-        )
-
-    def result(self, found: Trained | Failed) -> Trained:
-        """Return what the workers brought home, or raise why they did not.
-
-        Raises
-        ------
-        ResiduaError
-            What a worker raised on purpose.
-        WorkersLost
-            Workers were lost more often than is allowed.
-        """
-        if isinstance(found, Trained):
-            return found
-        if found.error is not None:
-            raise found.error
-        raise WorkersLost(
-            f"workers were lost {len(self.losses)} times, and {self.place.restarts} times are "
-            f"allowed; the last: {found.why}; {self._way_on()}"
-        )
-
-    def _way_on(self) -> str:
-        if not self.done:
-            return "no epoch was done; fit again when there are workers"
-        return (
-            f"the state after epoch {self.done} is in {self.state.location}: go on with it by "
-            f"resuming (--resume)"
-        )
-
-
-@contextmanager
-def _first_interrupt(stop: Callable[[], Any]) -> Iterator[None]:
-    """Let the first Ctrl-C end training after a step; a second one is immediate."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def on_signal(number: int, _frame: object) -> None:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        stop()
-
-    previous = signal.signal(signal.SIGINT, on_signal)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, previous)
-
-
 def _warn_skipped(failures: list[str]) -> None:
     if failures:
         more = f"; and {len(failures) - 3} more" if len(failures) > 3 else ""
@@ -422,8 +283,3 @@ def _warn_skipped(failures: list[str]) -> None:
             SkippedImages,
             stacklevel=4,
         )
-
-
-def _say(console: Console | None, text: str) -> None:
-    if console is not None:
-        console.print(text, highlight=False)

@@ -74,9 +74,7 @@ class TwoNodes:
 
 
 @pytest.fixture(scope="session")
-def two_nodes(
-    store_endpoint: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[TwoNodes]:
+def two_nodes(store_endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwoNodes]:
     """Run a cluster as long as the tests last, to which this program is connected."""
     pytest.importorskip("ray")
     from residua.cluster.session import connected

@@ -10,10 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
-
-pytest.importorskip("ray")
-pq = pytest.importorskip("pyarrow.parquet")
 
 from residua.cluster.results import RECORD, SUCCESS
 from residua.cluster.scoring import Progress, score_on_cluster
@@ -92,9 +90,7 @@ def test_parts_that_lack_or_are_cut_short_are_done_and_no_others(
     shutil.copyfile(out / "part-000015.parquet", out / "part-000009.parquet")  # of other length
     kept = {path: path.stat().st_mtime_ns for path in out.glob("part-*")}
     numbers: list[int] = []
-    score_on_cluster(
-        bundle, many, out, watch=lambda p: numbers.extend(a.number for a in p.answers)
-    )
+    score_on_cluster(bundle, many, out, watch=lambda p: numbers.extend(a.number for a in p.answers))
     assert sorted(numbers) == [3, 7, 9]
     same = [path for path, when in kept.items() if path.stat().st_mtime_ns == when]
     assert len(same) == 13
@@ -216,7 +212,7 @@ def test_pictures_and_scores_lie_in_an_object_store(
     expected = rows_of(bundle, some)
     assert [row["id"] for row in rows] == [row["id"] for row in expected]
     assert [row["score"] for row in rows] == [row["score"] for row in expected]
-    with pytest.raises(OtherRun, match="other pictures|another number"):
+    with pytest.raises(OtherRun, match=r"other pictures|another number"):
         score_on_cluster(bundle, some, out)
 
 

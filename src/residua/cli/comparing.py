@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -34,7 +33,7 @@ def compare(
         typer.Option(help="Only this method, may be given again; see --list. [default: all]"),
     ] = None,
     backbone: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             help="ONNX file of a pretrained network, from pictures in [0, 1] to features; adds "
             "three methods on them."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from contextlib import nullcontext
 from typing import Annotated
 
 import typer
@@ -41,7 +41,7 @@ def reproduce(
         typer.Option("--quick", help="Fewer pictures and epochs: minutes, and not the protocol."),
     ] = False,
     backbone: Annotated[
-        Path | None,
+        str | None,
         typer.Option(help="ONNX file of a pretrained network, to measure its features beside."),
     ] = None,
     page: Annotated[bool, typer.Option(help="Write the HTML report.")] = True,
@@ -52,9 +52,10 @@ def reproduce(
 ) -> None:
     """Run an experiment of the source reports: claimed beside measured, and an HTML report."""
     from residua.experiments import run_experiment
-    from residua.storage import reused
+    from residua.storage import local_copy, reused
 
-    with reused(out) as folder:
+    network = nullcontext() if backbone is None else local_copy(backbone)
+    with network as backbone_file, reused(out) as folder:
         report = run_experiment(
             experiment,
             seeds=parse_seeds(seeds),
@@ -62,7 +63,7 @@ def reproduce(
             epochs=epochs,
             quick=quick,
             folder=folder,
-            backbone=backbone,
+            backbone=backbone_file,
             page=page,
             console=console(),
         )

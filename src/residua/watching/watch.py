@@ -210,9 +210,8 @@ def default_ledger(bundle: str | os.PathLike[str], source: str | os.PathLike[str
     model = os.fspath(bundle) if local is None else str(Path(local).absolute())
     both = f"{printable(model)}\n{_source_name(place)}"
     name = Path(place).name if "://" not in place else checked_url(place, "it").hostname
-    words = re.sub(r"[^\w-]+", "-", f"{Path(name_of(bundle)).stem}-{name}", flags=re.ASCII).strip(
-        "-"
-    )[:80]
+    named = f"{Path(name_of(bundle)).stem}-{name}"
+    words = re.sub(r"[^\w-]+", "-", named, flags=re.ASCII).strip("-")[:80]
     digest = hashlib.sha256(both.encode()).hexdigest()[:16]
     folder = user_state_path("residua", appauthor=False) / "watch"
     return folder / f"{words}-{digest}.sqlite"

@@ -10,10 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
-
-pytest.importorskip("ray")
-pq = pytest.importorskip("pyarrow.parquet")
 
 from residua.cluster.results import RECORD, SUCCESS
 from residua.cluster.scoring import Progress, score_on_cluster
@@ -214,7 +212,7 @@ def test_pictures_and_scores_lie_in_an_object_store(
     expected = rows_of(bundle, some)
     assert [row["id"] for row in rows] == [row["id"] for row in expected]
     assert [row["score"] for row in rows] == [row["score"] for row in expected]
-    with pytest.raises(OtherRun, match="other pictures|another number"):
+    with pytest.raises(OtherRun, match=r"other pictures|another number"):
         score_on_cluster(bundle, some, out)
 
 

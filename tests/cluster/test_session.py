@@ -10,8 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-ray = pytest.importorskip("ray")
+import ray
 
 from residua.cluster.session import connected
 from residua.errors import ClusterUnavailable, ConfigurationError, MissingExtra
@@ -69,7 +68,7 @@ def test_a_server_of_another_kind_is_no_cluster(unconnected, answer: bytes) -> N
 
         server = threading.Thread(target=serve)
         server.start()
-        with pytest.raises(ClusterUnavailable, match="another protocol|reset"):
+        with pytest.raises(ClusterUnavailable, match=r"another protocol|reset"):
             connected(f"127.0.0.1:{listener.getsockname()[1]}").__enter__()
         server.join()
 
@@ -87,11 +86,12 @@ def test_without_ray_the_extra_is_named(monkeypatch) -> None:
 
 
 def test_other_versions_are_told_apart_from_a_cluster_that_is_not_there(
-    cluster, unconnected, monkeypatch
+    cluster, unconnected
 ) -> None:
-    monkeypatch.setattr(ray, "__version__", "1.0.0")
-    with pytest.raises(ClusterUnavailable, match="another version of Ray or Python"):
-        connected(cluster.address).__enter__()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ray, "__version__", "1.0.0")
+        with pytest.raises(ClusterUnavailable, match="another version of Ray or Python"):
+            connected(cluster.address).__enter__()
 
 
 def test_a_program_that_is_connected_stays_so(cluster) -> None:
@@ -111,6 +111,7 @@ def test_auto_makes_a_cluster_for_the_while_and_leaves_nothing(
     out = tmp_path / "scores.parquet"
     arguments = ["score", bundle, many, "--cluster", "auto", "--workers", "1", "--out", out]
     environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+    environment["RAY_TMPDIR"] = str(tmp_path)  # here lies no note of another test's cluster
     before = set(Path("/tmp").glob("residua-ray-*"))
     done = subprocess.run(
         [sys.executable, "-c", no_torch, *map(str, arguments)],

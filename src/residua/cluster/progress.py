@@ -18,7 +18,7 @@ _SECONDS_BETWEEN_LINES = 30.0
 
 
 class ShowProgress:
-    """A bar on a terminal: pictures, failed, pictures a second, time left; else a line now and then.
+    """A bar on a terminal: pictures, failed, rate, time left; else a line now and then.
 
     Parameters
     ----------

@@ -73,7 +73,7 @@ def test_every_value_of_every_error_has_the_size_that_was_found(
 
 
 def test_the_work_of_a_layer_is_that_of_its_definition() -> None:
-    data, given = single(("Conv", [np.ones((6, 2, 3, 3), F)], {"group": 2}))
+    data, _ = single(("Conv", [np.ones((6, 2, 3, 3), F)], {"group": 2}))
     results = 2 * 6 * 4 * 6
     found = size_of(read_onnx(data), {"in_0": X.shape}, {})
     assert found.work == results * (2 * 3 * 3) + results
@@ -156,8 +156,8 @@ SINGLE: list[Step] = [
     ("Einsum", [np.ones((8, 5), F)], {"equation": "bcij,jk->bik"}),
     ("Gemm", [np.ones((8, 3), F), np.ones((8, 5), F)], {"transA": 1, "first": True}),
     ("GridSample", [np.zeros((2, 3, 5, 2), F)], {}),
-    ("OneHot", [ints(0, 1), np.array(5, np.int64), np.array([0, 1], F)], {"axis": 0, "first": True}),
-    ("Range", [np.array(2, np.int64), np.array(11, np.int64), np.array(3, np.int64)], {"first": True}),
+    ("OneHot", [ints(0, 1), ints(5), np.array([0, 1], F)], {"axis": 0, "first": True}),
+    ("Range", [*np.array([2, 11, 3])], {"first": True}),
     ("Range", [np.array(2.5, F), np.array(-4, F), np.array(-1, F)], {"first": True}),
     ("ConstantOfShape", [ints(3, 0, 2)], {"first": True}),
     ("EyeLike", [np.zeros((3, 4), F)], {"first": True}),

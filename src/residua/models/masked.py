@@ -24,6 +24,7 @@ from torch.nn import functional as F
 
 from residua.errors import ConfigurationError
 from residua.models.base import Autoencoder, Loss
+from residua.models.layers import StridedConv2d
 
 _GRID = 8
 _MAX_PATCH_CODE = 32
@@ -121,10 +122,10 @@ class MaskedAutoencoder(Autoencoder):
         stem: list[nn.Module] = []
         c_in = channels + 1  # the mask goes in with the picture
         for c_out in widths:
-            stem += [nn.Conv2d(c_in, c_out, 3, stride=2, padding=1), nn.BatchNorm2d(c_out)]
+            stem += [StridedConv2d(c_in, c_out, 3, stride=2, padding=1), nn.BatchNorm2d(c_out)]
             stem += [nn.LeakyReLU(0.1)]
             c_in = c_out
-        stem += [nn.Conv2d(c_in, features, 3, stride=2, padding=1)]
+        stem += [StridedConv2d(c_in, features, 3, stride=2, padding=1)]
         self.stem = nn.Sequential(*stem)  # (B, C + 1, H, W) -> (B, F, rows, columns)
         self.mask_token = nn.Parameter(0.02 * torch.randn(features))
         self.position = nn.Parameter(_waves(rows, columns, features))

@@ -20,6 +20,7 @@ from torch.nn import functional as F
 from residua.errors import ConfigurationError
 from residua.models.base import Loss
 from residua.models.conv import GridAutoencoder, SubPixelUp, default_latent_dim, halvings
+from residua.models.layers import StridedConv2d
 
 _SMALL_SIDE = 64
 _MOST_CHANNELS = 128
@@ -112,7 +113,7 @@ class ResidualBlock(nn.Module):
             nn.Identity()
             if stride == 1 and c_in == c_out
             else nn.Sequential(
-                nn.Conv2d(c_in, c_out, 1, stride=stride, bias=False), nn.BatchNorm2d(c_out)
+                StridedConv2d(c_in, c_out, 1, stride=stride, bias=False), nn.BatchNorm2d(c_out)
             )
         )
 
@@ -156,4 +157,5 @@ class ResidualUp(nn.Module):
 
 def _conv(c_in: int, c_out: int, *, stride: int = 1) -> nn.Conv2d:
     # No bias: each is followed by a batch normalisation, which has one.
-    return nn.Conv2d(c_in, c_out, 3, stride=stride, padding=1, bias=False)
+    kind = nn.Conv2d if stride == 1 else StridedConv2d
+    return kind(c_in, c_out, 3, stride=stride, padding=1, bias=False)

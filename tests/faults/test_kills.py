@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from reliability.killing import NotKept, moments
 from reliability.kills import Fit, Killed, Report, Score, Watch
+from reliability.serve_kills import killed_again_and_again
 
 
 def test_a_killed_fit_goes_on_to_the_same_weights(tmp_path: Path) -> None:
@@ -58,3 +60,12 @@ def test_what_is_half_lost_or_left_is_found(
     with pytest.raises(NotKept, match=said) as caught:
         Careless(tmp_path, **faults).killed_at(0.01, 0)
     assert "killed after 0.010 of 1.000 s" in str(caught.value)
+
+
+def test_a_killed_service_has_every_review_that_it_acknowledged(
+    bundle: Path, tmp_path: Path
+) -> None:
+    model = Path(shutil.copytree(bundle, tmp_path / "m.residua"))
+    kills, reviews, pictures = killed_again_and_again(tmp_path, model, 2)
+    assert kills == 2
+    assert 0 < reviews <= pictures

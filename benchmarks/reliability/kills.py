@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
@@ -52,6 +53,10 @@ class Killed(ABC):
         """Return what a user types after the kill; None: all is there, and nothing is to do."""
         return self.command()
 
+    def same(self, found: Any) -> bool:
+        """Say whether what was found is what the undisturbed command left."""
+        return bool(found == self.wanted)
+
     def undisturbed(self) -> None:
         """Run the command once, to know how long it takes and what comes out."""
         room = Room(self.home / f"{self.name}-undisturbed")
@@ -79,7 +84,7 @@ class Killed(ABC):
         if again is not None:
             room.run(again)
         found = self.outcome(room.folder)
-        if found != self.wanted:
+        if not self.same(found):
             raise NotKept(f"{when} and run again: {found!r:.500}, wanted {self.wanted!r:.500}")
         if room.litter():
             raise NotKept(f"{when} and run again: it leaves {room.litter()}")
@@ -228,18 +233,26 @@ class Watch(Killed):
         return ("watch", self.model, self.watched, *options)
 
     def outcome(self, folder: Path) -> Any:
-        """Return the score of each file; the last row may be cut short until the next start.
-
-        What is scored together depends on when the files were found, and with it the last digits.
-        """
+        """Return the score of each file; the last row may be cut short until the next start."""
         path = folder / "rows.jsonl"
         if not path.exists():
             return None
         rows = [json.loads(one) for one in path.read_text(encoding="utf-8").split("\n")[:-1]]
-        scores = {row["id"]: round(row["score"], 4) for row in rows}
+        scores = {row["id"]: row["score"] for row in rows}
         if len(scores) != len(rows):
             raise NotKept(f"{len(rows)} rows for {len(scores)} pictures")
         return scores
+
+    def same(self, found: Any) -> bool:
+        """Compare; the last digits depend on what was scored together, and so on when."""
+        return (
+            found is not None
+            and found.keys() == self.wanted.keys()
+            and all(
+                math.isclose(score, self.wanted[id], rel_tol=1e-4, abs_tol=1e-4)
+                for id, score in found.items()
+            )
+        )
 
 
 def checks() -> Iterator[Check]:

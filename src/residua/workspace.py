@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from residua.locking import NoLocks, claimed
 from residua.writing import machine_digest
 
 _LOCK = ".lock"
+# Seconds between two looks at a lock that is waited for.
+_STEP = 0.05
 
 
 @contextlib.contextmanager
@@ -50,7 +53,7 @@ def workspace(purpose: str, parent: Path | None = None) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def alone_in(folder: Path, work: str) -> Iterator[None]:
+def alone_in(folder: Path, work: str, *, patience: float = 0.0) -> Iterator[None]:
     """Hold a folder against other processes that do the same work in it.
 
     Parameters
@@ -58,6 +61,8 @@ def alone_in(folder: Path, work: str) -> Iterator[None]:
     folder : Path
     work : str
         What is done, in a word, such as ``fit``.
+    patience : float, default=0.0
+        Seconds for which another process that does it is waited for.
 
     Raises
     ------
@@ -70,8 +75,10 @@ def alone_in(folder: Path, work: str) -> Iterator[None]:
     if sys.platform == "win32":
         yield
         return
+    until = time.monotonic() + patience
     try:
-        descriptor = claimed(path)
+        while (descriptor := claimed(path)) is None and time.monotonic() < until:
+            time.sleep(_STEP)
     except NoLocks:
         yield
         return

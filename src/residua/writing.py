@@ -156,6 +156,24 @@ def check_folder(folder: Path) -> None:
         ) from error
 
 
+def make_folder(folder: Path) -> Path:
+    """Make a folder and those above it, and see that it takes files; returns it.
+
+    Raises
+    ------
+    OutputError
+        It cannot be made, or takes no files.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"the folder {folder} cannot be made: {error.strerror}; choose another"
+        ) from error
+    check_folder(folder)
+    return folder
+
+
 def file_mask() -> int:
     """Return the process's mask of file modes, which can only be read by setting it."""
     mask = os.umask(0)

@@ -21,6 +21,7 @@ from residua.comparison.ranks import ranked_rows
 from residua.errors import ConfigurationError, TrainingError
 from residua.images.preprocess import InputSpec
 from residua.workspace import workspace
+from residua.writing import make_folder
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -109,7 +110,7 @@ def compare(
         chosen += [*chosen_methods(backbone_methods(backbone)), features_method(backbone)]
     protocol = lay_out(train, test, normal=normal, anomalous=anomalous, seed=seeds[0])
     spec = protocol.trusted.suggest_spec(size=image_size)
-    kept = None if folder is None else Path(folder) / "fits"
+    kept = None if folder is None else make_folder(Path(folder)) / "fits"
     with workspace("residua-compare") as room:
         trial = _decoded(protocol, spec, seeds, n_train, n_test, room)
         fits = Fits(trial, spec, epochs, room, kept, console)

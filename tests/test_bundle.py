@@ -21,6 +21,7 @@ from residua.errors import (
     BundleError,
     BundleIncomplete,
     BundleNotFound,
+    BundleRefused,
     BundleTooNew,
     NotABundle,
     OutputError,
@@ -168,9 +169,8 @@ def test_weights_of_another_network_are_refused(copy: Path, tmp_path: Path) -> N
 def test_a_signed_file_that_is_no_onnx_is_refused(copy: Path) -> None:
     (copy / "model.onnx").write_bytes(b"not a graph")
     sign(copy)
-    scorer = BundleScorer(copy)
-    with pytest.raises(BundleError, match="ONNX Runtime cannot use"):
-        scorer.anomaly_scores(np.zeros((2, 16, 16), np.uint8))
+    with pytest.raises(BundleRefused, match=r"model\.onnx is not computed"):
+        BundleScorer(copy)
 
 
 def test_signed_calibration_scores_that_are_a_pickle_are_refused(copy: Path) -> None:
@@ -259,7 +259,7 @@ def test_a_bundle_that_may_not_be_read_is_an_error_of_its_own(
     def forbidden(*_: object, **__: object) -> None:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
-    monkeypatch.setattr(Path, "open", forbidden)
+    monkeypatch.setattr(os, "open", forbidden)
     with pytest.raises(BundleError, match=r"Permission denied.*readable for this user"):
         load(copy)
 

@@ -35,6 +35,7 @@
     │   ├── NotABundle                     a folder or file of another kind
     │   ├── BundleIncomplete               a file of it is missing or cut short
     │   ├── BundleAltered                  a file's checksum differs
+    │   ├── BundleRefused                  it holds what no saved model does, and is not run
     │   ├── BundleTooNew                   written by a later schema
     │   └── NetworkNotInstalled            its model is of a package that is not there
     ├── EngineFailed                       no engine computes a batch, or none can be measured
@@ -245,6 +246,10 @@ class BundleIncomplete(BundleError):
 
 class BundleAltered(BundleError):
     """A file of the bundle is not the one that was saved."""
+
+
+class BundleRefused(BundleError):
+    """The bundle holds what no saved model does, such as a link, and nothing of it is run."""
 
 
 class BundleTooNew(BundleError):

@@ -28,6 +28,8 @@ from residua.models.base import Autoencoder, Loss
 _GRID = 8
 _MAX_PATCH_CODE = 32
 _NARROWEST_STEM = 16
+# Beyond, a saved model could ask for any time and memory: each patch looks at every other one.
+_MOST_PATCHES, _MOST_MASKS, _MOST_LAYERS, _MOST_HEADS = 4_096, 256, 100, 64
 
 
 class MaskedAutoencoder(Autoencoder):
@@ -81,15 +83,25 @@ class MaskedAutoencoder(Autoencoder):
             )
         rows, columns = ceil(height / patch), ceil(width / patch)
         count = rows * columns
-        if not 2 <= masks <= count:
+        if count > _MOST_PATCHES:
+            raise ConfigurationError(
+                f"patch is {patch}, which makes {count:,} patches of pictures of {height} x "
+                f"{width}; at most {_MOST_PATCHES:,} are looked at: choose a larger patch"
+            )
+        if not 2 <= masks <= min(count, _MOST_MASKS):
             raise ConfigurationError(
                 f"masks is {masks}; with {count} patches of {patch} pixels it must be from 2 to "
-                f"{count}"
+                f"{min(count, _MOST_MASKS)}"
             )
         if features < 1 or heads < 1 or features % heads or layers < 1:
             raise ConfigurationError(
                 f"features is {features}, heads {heads} and layers {layers}; all must be at least "
                 f"1, and features a multiple of heads"
+            )
+        if heads > _MOST_HEADS or layers > _MOST_LAYERS:
+            raise ConfigurationError(
+                f"heads is {heads} and layers {layers}; they may be up to {_MOST_HEADS} and "
+                f"{_MOST_LAYERS}"
             )
         values = channels * patch**2
         if latent_dim is None:

@@ -23,6 +23,7 @@ from residua.models.conv import GridAutoencoder, SubPixelUp, default_latent_dim,
 
 _SMALL_SIDE = 64
 _MOST_CHANNELS = 128
+_MOST_BLOCKS = 100
 
 
 class ResidualAutoencoder(GridAutoencoder):
@@ -42,7 +43,7 @@ class ResidualAutoencoder(GridAutoencoder):
     depth : int or None, default=None
         Levels of halving. None: until the longer side is at most 8.
     blocks : int, default=2
-        Residual blocks of each level, in each half; two convolutions each.
+        Residual blocks of each level, in each half, up to 100; two convolutions each.
     """
 
     def __init__(
@@ -59,8 +60,8 @@ class ResidualAutoencoder(GridAutoencoder):
     ) -> None:
         latent_dim = latent_dim or default_latent_dim(channels, height, width)
         super().__init__(channels, height, width, latent_dim, loss=loss)
-        if blocks < 1:
-            raise ConfigurationError(f"blocks is {blocks}; a level has at least 1")
+        if not 1 <= blocks <= _MOST_BLOCKS:
+            raise ConfigurationError(f"blocks is {blocks}; a level has 1 to {_MOST_BLOCKS}")
         sizes = halvings(height, width, depth)  # of each level, the picture's own first
         first = first_channels or (32 if max(height, width) <= _SMALL_SIDE else 16)
         self.first_channels, self.depth = first, len(sizes) - 1

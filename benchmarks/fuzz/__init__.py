@@ -1,1 +1,1 @@
-"""Bad input made on purpose, and fuzzing of what reads it: pictures, bundles, bodies of requests."""
+"""Bad input made on purpose, and fuzzing of what reads it."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import chain
 
 from fuzz.pictures import bombs, sound
 from residua.errors import ImageError
@@ -42,17 +44,17 @@ def readings(data: bytes, max_pixels: int) -> Iterator[Callable[[], str]]:
         As for `residua.images.decode.decode_image`.
     """
     for spec in (_GREY, _COLOUR):
-        yield lambda spec=spec: _said_of(lambda: _decoded(data, spec, max_pixels))
-    yield lambda: _said_of(
-        lambda: sample_image(data, values=True, name="it", max_pixels=max_pixels)
+        yield partial(_said_of, partial(_decoded, data, spec, max_pixels))
+    yield partial(
+        _said_of, partial(sample_image, data, values=True, name="it", max_pixels=max_pixels)
     )
-    yield lambda: _said_of(lambda: _mask(data, max_pixels))
-    yield lambda: _said_of(lambda: _header(data))
+    yield partial(_said_of, partial(_mask, data, max_pixels))
+    yield partial(_said_of, partial(_header, data))
 
 
 def seeds() -> Iterator[bytes]:
     """Yield a small file of every kind, and what is small among the bombs."""
-    for picture in (*sound(), *bombs()):
+    for picture in chain(sound(), bombs()):
         if len(picture.content) <= _LARGEST_SEED:
             yield picture.content
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import signal
 import subprocess
@@ -31,7 +30,7 @@ class Taken(NamedTuple):
 
     name: str
     outcome: str
-    """"read", the name of the error that refused it, or that of one that should not be, after "!"."""
+    """What came of it: "read", or the error that refused it; after "!", what should not be."""
     seconds: float
     """Of the slowest way of reading it."""
     megabytes: float
@@ -74,7 +73,7 @@ def measured(max_pixels: int, most_megabytes: float, *, part: str = "corpus") ->
         if not lines:
             raise RuntimeError(f"it ended with {done.returncode}: {done.stderr[-600:]}")
         why = "too long" if done.returncode == -signal.SIGALRM else f"ended {done.returncode}"
-        taken.append(Taken(lines[-1], f"!{why}", _PATIENCE, math.nan))
+        taken.append(Taken(lines[-1], f"!{why}", _PATIENCE, 0.0))
 
 
 def _main(max_pixels: int, most_megabytes: float, pictures: Iterable[Picture]) -> None:

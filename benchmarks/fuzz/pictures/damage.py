@@ -1,4 +1,4 @@
-"""A sound picture made bad: cut, flipped, under another's header, of absurd size, without palette."""
+"""A sound picture made bad: cut, flipped, of absurd size, without its header or its palette."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from residua.images.pillow_warnings import pillow_warnings_ignored
 WIDTH, HEIGHT = 23, 29
 """Sides that are found in a header by their values."""
 
-_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "LAB", "HSV")
+_MODES: tuple[str, ...] = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "LAB", "HSV")
 _MODES += ("I", "F", "I;16", "I;16B")
 # What is not asked for: PDF is no picture to Pillow's reader, and the others need a handler that
 # another package brings.

@@ -17,10 +17,11 @@ TO_COUNT_FRAMES = 1 << 26
 _TO_DECODE, _A_BYTE = 1 << 29, 64
 
 
-class TooManySteps(Exception):  # noqa: N818 (told as an ImageError by who knows the file's name)
+class TooManySteps(Exception):
     """More was read than any file of this size needs.
 
-    It is no OSError or ValueError, which Pillow takes for the end of the file in places.
+    Told as an `ImageError` by who knows the file's name. It is no OSError or ValueError, which
+    Pillow takes for the end of the file in places.
     """
 
 

@@ -6,7 +6,6 @@ out, so that a run over a million files can set it down as a row and go on.
 
 from __future__ import annotations
 
-import io
 import os
 import stat
 from collections.abc import Callable, Iterator
@@ -219,8 +218,8 @@ def _decode(
 def _header(file: ImageFileLike) -> ImageHeader:
     with opened_picture(file, printable_name(file)) as image:
         width, height = upright_size(image)
-        if isinstance(image.fp, Counted):
-            image.fp.allow(TO_COUNT_FRAMES)
+        if isinstance(stream := getattr(image, "fp", None), Counted):
+            stream.allow(TO_COUNT_FRAMES)
         try:
             frames = max(1, int(getattr(image, "n_frames", 1)))
         except Exception:  # one of the later ones is damaged, which is no fault of the first
@@ -258,7 +257,7 @@ def _draft(image: Image.Image, spec: InputSpec) -> Box | None:
 def _open_file(file: str | os.PathLike[str], name: str) -> CountedFile:
     _check_regular_file(file, name)
     # A Path takes longer; the caller closes it.
-    return CountedFile(open(file, "rb", buffering=0))  # noqa: PTH123, SIM115
+    return CountedFile(open(file, "rb", buffering=0))  # noqa: PTH123
 
 
 def _check_regular_file(file: str | os.PathLike[str], name: str) -> None:

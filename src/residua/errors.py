@@ -15,6 +15,7 @@
     │       ├── UnreadableFile             missing, a dangling link, no permission
     │       ├── NotAnImage                 the content is of no format that Pillow knows
     │       ├── DamagedImage               truncated or corrupt
+    │       ├── ImageTooCostly             more work than the limit on pixels allows
     │       ├── ImageTooLarge              more pixels than the limit, or than memory allows
     │       └── UnsupportedImage           a mode or depth that has no reading as a picture
     ├── DatasetError                       the registered data sets
@@ -173,6 +174,10 @@ class NotAnImage(ImageError):
 
 class DamagedImage(ImageError):
     """A picture that is truncated or corrupt."""
+
+
+class ImageTooCostly(ImageError):
+    """A picture whose size is allowed and that would take far longer than its size should."""
 
 
 class ImageTooLarge(ImageError):

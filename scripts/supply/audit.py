@@ -87,15 +87,14 @@ def judged(
             if any(name in accepted and today < accepted[name].until for name in names):
                 continue
             fixed = ", ".join(found.get("fix_versions", [])) or "no version yet"
-            lines.append(
-                f"{dependency['name']} {dependency['version']}: {', '.join(names)}; mended in {fixed}"
-            )
+            what = f"{dependency['name']} {dependency['version']}"
+            lines.append(f"{what}: {', '.join(names)}; mended in {fixed}")
     return lines, looked_up
 
 
 def _report(requirements: Path) -> dict[str, Any] | None:
     command = [
-        *(sys.executable, "-m", "pip_audit", "--requirement", requirements, "--disable-pip"),
+        *(sys.executable, "-m", "pip_audit", "--requirement", str(requirements), "--disable-pip"),
         *("--format", "json", "--progress-spinner", "off", "--timeout", str(FIRST_ANSWER_SECONDS)),
     ]
     try:

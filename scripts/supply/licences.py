@@ -2,8 +2,8 @@
 
     scripts/check runs it; .venv/bin/python -m supply.licences --list prints every one
 
-A distribution's licence is its SPDX expression (PEP 639) where it has one, else its classifiers, all
-of which have to be allowed, else the first line of its field License. Development tools are not
+A distribution's licence is its SPDX expression (PEP 639) where it has one, else its classifiers,
+all of which have to be allowed, else the first line of its field License. Development tools are no
 part of what users install, and are not asked.
 """
 
@@ -11,27 +11,36 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from fnmatch import fnmatch
+from functools import cache
 from importlib.metadata import Distribution
 
-from license_expression import (
-    AND,
-    OR,
-    ExpressionError,
-    LicenseWithExceptionSymbol,
-    get_spdx_licensing,
-)
+from license_expression import AND, OR, ExpressionError, Licensing, get_spdx_licensing
 
 from supply.installed import Installed, closure
 from supply.requirements import requirements
 
 # Permissive ones, and one whose terms bind changes to its own files only (MPL-2.0).
 ALLOWED = frozenset(
-    "0BSD Apache-2.0 BSD-2-Clause BSD-3-Clause BSL-1.0 CC0-1.0 ISC MIT MIT-0 MIT-CMU MPL-2.0 PSF-2.0 "
-    "Zlib".split()
-) | {"Apache-2.0 WITH LLVM-exception"}
+    {
+        "0BSD",
+        "Apache-2.0",
+        "Apache-2.0 WITH LLVM-exception",
+        "BSD-2-Clause",
+        "BSD-3-Clause",
+        "BSL-1.0",
+        "CC0-1.0",
+        "ISC",
+        "MIT",
+        "MIT-0",
+        "MIT-CMU",
+        "MPL-2.0",
+        "PSF-2.0",
+        "Zlib",
+    }
+)
 # What older metadata says instead of an identifier.
 SPDX = {
     "3-Clause BSD License": "BSD-3-Clause",
@@ -88,8 +97,8 @@ EXEMPTIONS = (
 def licence(distribution: Distribution) -> str:
     """Return the licence that a distribution names: an SPDX expression, or its own words."""
     metadata = distribution.metadata
-    if expression := metadata.get("License-Expression"):
-        return str(expression)
+    if "License-Expression" in metadata:
+        return metadata["License-Expression"]
     classifiers = [
         line
         for line in metadata.get_all("Classifier") or []
@@ -97,7 +106,7 @@ def licence(distribution: Distribution) -> str:
     ]
     if classifiers:
         return " AND ".join(SPDX.get(line, line) for line in classifiers)
-    words = str(metadata.get("License") or "").strip().partition("\n")[0]
+    words = metadata["License"].strip().partition("\n")[0] if "License" in metadata else ""
     return SPDX.get(words, words) or "none named"
 
 
@@ -112,20 +121,23 @@ def allowed(expression: str, name: str) -> bool:
     if expression in granted:
         return True
     try:
-        parsed = get_spdx_licensing().parse(expression, validate=True)
+        parsed = _spdx().parse(expression, validate=True)
     except ExpressionError:
         return False
     return parsed is not None and _holds(parsed, ALLOWED | granted)
 
 
-def _holds(part: object, accepted: frozenset[str] | set[str]) -> bool:
+def _holds(part: object, accepted: Set[str]) -> bool:
     if isinstance(part, AND):
         return all(_holds(one, accepted) for one in part.args)
     if isinstance(part, OR):
         return any(_holds(one, accepted) for one in part.args)
-    if isinstance(part, LicenseWithExceptionSymbol):
-        return str(part) in accepted
     return str(part) in accepted
+
+
+@cache
+def _spdx() -> Licensing:
+    return get_spdx_licensing()  # reads a list of 2,000 licences each time
 
 
 def refused(found: Mapping[str, Installed]) -> list[str]:

@@ -27,9 +27,9 @@ from supply import index
 from supply.closure import Closure, Unresolved
 from supply.environments import PYTHONS, environments, fits_a_python
 from supply.pins import CONSTRAINTS, Pin, canonical, read, text
-from supply.requirements import requirements
+from supply.requirements import requirements, to_build
 
-GROUPS = "all,dev,fuzz,build"
+GROUPS = "all,dev,fuzz"
 
 
 class Choice(NamedTuple):
@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"not pinned: {', '.join(sorted(unknown))}", file=sys.stderr)
         return 2
     kept = {} if "all" in upgrade else {name: old[name] for name in old if name not in upgrade}
-    wanted = [*requirements(GROUPS), "pip"]
+    wanted = [*requirements(GROUPS), *to_build(), "pip"]
     try:
         chosen = _chosen_by_pip(wanted, kept)
         closure = Closure(
@@ -105,7 +105,7 @@ def _chosen_by_pip(wanted: Iterable[str], kept: dict[str, Pin]) -> dict[str, Cho
             [
                 *(sys.executable, "-m", "pip", "install", "--dry-run", "--ignore-installed"),
                 *("--quiet", "--only-binary", ":all:", "--report", "-"),
-                *("--constraint", constraints, *wanted),
+                *("--constraint", str(constraints), *wanted),
             ],
             stdout=subprocess.PIPE,
             text=True,

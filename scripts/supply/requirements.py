@@ -1,9 +1,9 @@
 """What pyproject.toml asks for, as requirement lines; needs nothing but Python itself.
 
-    python scripts/supply/requirements.py all,dev,build      # for: pip install --requirement FILE
+    python scripts/supply/requirements.py all,dev      # for: pip install --requirement FILE
+    python scripts/supply/requirements.py --build      # what builds the package
 
-A group is an extra, `test` or `dev` (the dependency groups) or `build` (what builds the package). The
-dependencies of the bare install always belong to it.
+A group is an extra or a dependency group. The dependencies of the bare install always belong to it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def requirements(groups: str = "", pyproject: Path = ROOT / "pyproject.toml") ->
     Parameters
     ----------
     groups
-        Names with commas between them: extras, `test`, `dev`, `build`.
+        Names with commas between them: extras, and dependency groups as `test` and `dev`.
     pyproject
         The file that they are read from.
 
@@ -37,11 +37,16 @@ def requirements(groups: str = "", pyproject: Path = ROOT / "pyproject.toml") ->
     content = tomllib.loads(pyproject.read_text(encoding="utf-8"))
     known: dict[str, list[str | dict[str, str]]] = dict(content["project"]["optional-dependencies"])
     known |= content["dependency-groups"]
-    known["build"] = content["build-system"]["requires"]
     found = set(content["project"]["dependencies"])
     for group in filter(None, groups.split(",")):
         found |= set(_spelt_out(group, known))
     return sorted(found, key=str.lower)
+
+
+def to_build(pyproject: Path = ROOT / "pyproject.toml") -> list[str]:
+    """Return what builds the package, as a wheel or to be edited in place."""
+    content = tomllib.loads(pyproject.read_text(encoding="utf-8"))
+    return sorted({*content["build-system"]["requires"], *content["dependency-groups"]["build"]})
 
 
 def _spelt_out(group: str, known: dict[str, list[str | dict[str, str]]]) -> Iterator[str]:
@@ -56,4 +61,5 @@ def _spelt_out(group: str, known: dict[str, list[str | dict[str, str]]]) -> Iter
 
 
 if __name__ == "__main__":
-    print("\n".join(requirements(sys.argv[1] if len(sys.argv) > 1 else "")))
+    asked = sys.argv[1] if len(sys.argv) > 1 else ""
+    print("\n".join(to_build() if asked == "--build" else requirements(asked)))

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from datetime import date
 
 import pytest
+
 from supply.audit import ACCEPTED, Accepted, answers, judged
 from supply.pins import Pin
 

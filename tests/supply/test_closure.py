@@ -7,6 +7,7 @@ import pytest
 pytest.importorskip("packaging.metadata")
 from packaging.tags import Tag
 from packaging.utils import parse_wheel_filename
+
 from supply import index
 from supply.closure import Closure, Unresolved
 from supply.environments import Environment, environments, fits_a_python

@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
 from supply.bounds import lower_bounds
 from supply.pins import CONSTRAINTS, Pin, canonical, read, text
-from supply.requirements import requirements
+from supply.requirements import requirements, to_build
 
-DIRECT = requirements("all,dev,fuzz,build")
+DIRECT = sorted({*requirements("all,dev,fuzz"), *to_build()})
 
 
 def test_every_pin_has_a_hash() -> None:
@@ -141,12 +142,11 @@ def test_groups_hold_what_the_groups_in_them_hold(tmp_path: Path) -> None:
         '[build-system]\nrequires = ["builder>=1"]\n'
         '[project]\ndependencies = ["bare>=1"]\n[project.optional-dependencies]\n'
         'one = ["first>=1"]\nboth = ["residua[one]", "second>=1"]\n'
-        '[dependency-groups]\ntest = ["tester>=1"]\ndev = [{include-group = "test"}, "tool>=1"]\n'
+        '[dependency-groups]\nbuild = ["editor>=1"]\ntest = ["tester>=1"]\ndev = [{include-group = "test"}, "tool>=1"]\n'
     )
     assert requirements("", path) == ["bare>=1"]
     assert requirements("both", path) == ["bare>=1", "first>=1", "second>=1"]
-    assert requirements("one,dev,build", path) == [
-        "bare>=1", "builder>=1", "first>=1", "tester>=1", "tool>=1",
-    ]  # fmt: skip
+    assert requirements("one,dev", path) == ["bare>=1", "first>=1", "tester>=1", "tool>=1"]
+    assert to_build(path) == ["builder>=1", "editor>=1"]
     with pytest.raises(KeyError):
         requirements("none", path)

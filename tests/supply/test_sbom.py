@@ -11,6 +11,7 @@ import pytest
 pytest.importorskip("cyclonedx")
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
+
 from supply.installed import closure
 from supply.pins import read
 from supply.requirements import requirements

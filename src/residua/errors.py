@@ -15,6 +15,7 @@
     │       ├── UnreadableFile             missing, a dangling link, no permission
     │       ├── NotAnImage                 the content is of no format that Pillow knows
     │       ├── DamagedImage               truncated or corrupt
+    │       ├── ImageTooCostly             more work than the limit on pixels allows
     │       ├── ImageTooLarge              more pixels than the limit, or than memory allows
     │       └── UnsupportedImage           a mode or depth that has no reading as a picture
     ├── DatasetError                       the registered data sets
@@ -34,6 +35,7 @@
     │   ├── NotABundle                     a folder or file of another kind
     │   ├── BundleIncomplete               a file of it is missing or cut short
     │   ├── BundleAltered                  a file's checksum differs
+    │   ├── BundleRefused                  it holds what no saved model does, and is not run
     │   ├── BundleTooNew                   written by a later schema
     │   └── NetworkNotInstalled            its model is of a package that is not there
     ├── EngineFailed                       no engine computes a batch, or none can be measured
@@ -52,6 +54,10 @@
     │   ├── ReviewsOff                     nothing is kept, so nothing can be reviewed
     │   └── PreviewStale                   what was previewed is not what would be done now
     ├── OutputError                        a result that could not be written
+    │   └── OtherRun                       a folder of results that belong to other inputs
+    ├── ClusterError                       work on many machines
+    │   ├── ClusterUnavailable             no cluster answers, or one of other versions
+    │   └── WorkersLost                    workers end again and again, or cannot start
     ├── StoreError                         the database of kept pictures and reviews
     │   ├── StoreUnavailable               it cannot be reached, or does not answer in time
     │   ├── StoreFull                      no space on disk, or read-only
@@ -104,6 +110,7 @@ _EXTRAS = MappingProxyType(
         "psycopg": "postgres",
         "pyarrow": "parquet",
         "python_multipart": "serve",
+        "ray": "ray",
         "s3fs": "s3",
         "safetensors": "train",
         "scipy": "report",
@@ -167,6 +174,10 @@ class NotAnImage(ImageError):
 
 class DamagedImage(ImageError):
     """A picture that is truncated or corrupt."""
+
+
+class ImageTooCostly(ImageError):
+    """A picture whose size is allowed and that would take far longer than its size should."""
 
 
 class ImageTooLarge(ImageError):
@@ -250,6 +261,10 @@ class BundleAltered(BundleError):
     """A file of the bundle is not the one that was saved."""
 
 
+class BundleRefused(BundleError):
+    """The bundle holds what no saved model does, such as a link, and nothing of it is run."""
+
+
 class BundleTooNew(BundleError):
     """The bundle was written by a later version of the schema."""
 
@@ -325,6 +340,22 @@ class PreviewStale(RequestRefused):
 
 class OutputError(ResiduaError):
     """A result could not be written."""
+
+
+class OtherRun(OutputError):
+    """A folder of results was begun with other inputs, another model or other settings."""
+
+
+class ClusterError(ResiduaError):
+    """Work on a cluster of machines did not come to its end."""
+
+
+class ClusterUnavailable(ClusterError):
+    """No cluster answers at the address, or it runs other versions."""
+
+
+class WorkersLost(ClusterError):
+    """Workers ended again and again, or not one of them could start."""
 
 
 class StoreError(ResiduaError):

@@ -197,6 +197,22 @@ class ImageSource(ABC):
         """
         return _Subset(self, checked_indices(indices, len(self)))
 
+    def portion(self, start: int, stop: int) -> ImageSource:
+        """Return the pictures from ``start`` up to ``stop`` as a source that can be sent elsewhere.
+
+        It holds the names of these pictures alone, and another program that sees the same files or
+        the same object store reads them as this one does.
+
+        Raises
+        ------
+        ConfigurationError
+            The pictures are in this program's memory, or in a data set that it keeps.
+        """
+        raise ConfigurationError(
+            f"{self!r} cannot be read by other machines; wanted a folder or files that all of them "
+            f"see, URLs of an object store, or Parquet files of pictures"
+        )
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__.lstrip('_')} of {len(self):,} pictures>"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -88,7 +89,7 @@ class FileSource(ImageSource):
                 yield text
 
         # Text: a Path takes several times the memory.
-        self._files = packed(texts())
+        self._files: Sequence[str] = packed(texts())
         if not self._files:
             raise EmptySource("the list of paths is empty; give at least one picture")
         if max_pixels < 1:
@@ -221,6 +222,14 @@ class FileSource(ImageSource):
 
         threads = workers or self._threads_that_pay()
         return batches_of(read, wanted, size, spec, self.ids, workers=threads)
+
+    def portion(self, start: int, stop: int) -> FileSource:
+        """Return a run of the files that can be sent elsewhere; see `ImageSource.portion`."""
+        run = copy.copy(self)
+        run._files = self._files[start:stop]
+        run._labels = None if self._labels is None else self._labels[start:stop]
+        run._masks, run.has_masks = None, False
+        return run
 
     def _threads_that_pay(self) -> int:
         """Return one for small files: there Python takes most of the time, one thread at once.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import json
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
@@ -158,7 +159,23 @@ class RowGroups:
         self._files, self._columns = files, columns
         self._places = [(f, g) for f, groups in enumerate(sizes) for g in range(len(groups))]
         self._starts = np.cumsum([0, *(rows for groups in sizes for rows in groups)])
+        self._first, self._count = 0, int(self._starts[-1])
         self._forget()
+
+    def portion(self, start: int, stop: int) -> RowGroups:
+        """Return the rows from ``start`` up to ``stop``, knowing no more files than these need."""
+        groups = np.searchsorted(self._starts, self._first + np.array([start, stop - 1]), "right")
+        first, last = (groups - 1).tolist()
+        first -= self._places[first][1]  # a row's number counts from its file's first group
+        run = copy.copy(self)
+        skipped = self._places[first][0]
+        run._files = self._files[skipped : self._places[last][0] + 1]
+        run._places = [(f - skipped, g) for f, g in self._places[first : last + 1]]
+        run._starts = self._starts[first : last + 2] - self._starts[first]
+        run._first = self._first + start - int(self._starts[first])
+        run._count = stop - start
+        run._forget()
+        return run
 
     def __getstate__(self) -> dict[str, Any]:
         return {k: v for k, v in vars(self).items() if k not in ("_kept", "_lock")}
@@ -172,10 +189,11 @@ class RowGroups:
         self._lock = Lock()
 
     def __len__(self) -> int:
-        return int(self._starts[-1])
+        return self._count
 
     def place(self, row: int) -> tuple[str, int]:
         """Return the file that a row is in, and its number there."""
+        row += self._first
         group = int(np.searchsorted(self._starts, row, side="right")) - 1
         file = self._places[group][0]
         first = group - self._places[group][1]
@@ -189,6 +207,7 @@ class RowGroups:
         InputError, StorageError
             See `opened_table`.
         """
+        row += self._first
         group = int(np.searchsorted(self._starts, row, side="right")) - 1
         with self._lock:
             values = self._kept.get(group)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -99,7 +100,7 @@ class ParquetSource(ImageSource):
         if not len(self._rows):
             raise EmptySource(f"{printable(names[0])} has no rows; give at least one picture")
         self._root, self._max_pixels = root, max_pixels
-        self._names = packed(name for one in found for name in one.names)
+        self._names: Sequence[str] = packed(name for one in found for name in one.names)
         labels = [label for one in found for label in one.labels]
         self._labels = labels or None
 
@@ -146,6 +147,14 @@ class ParquetSource(ImageSource):
 
         threads = workers or usable_processors()
         return batches_of(read, wanted, size, spec, self.ids, workers=threads)
+
+    def portion(self, start: int, stop: int) -> ParquetSource:
+        """Return a run of the rows that can be sent elsewhere; see `ImageSource.portion`."""
+        run = copy.copy(self)
+        run._rows = self._rows.portion(start, stop)
+        run._names = self._names[start:stop]
+        run._labels = None if self._labels is None else self._labels[start:stop]
+        return run
 
     def _content(self, index: int) -> bytes:
         try:

@@ -169,6 +169,17 @@ def test_a_picture_that_ends_its_worker_becomes_a_row_with_an_error(
     assert scores[0] == pytest.approx(scores[1], rel=1e-6)  # later batches have other neighbours
 
 
+def test_a_part_that_costs_every_worker_is_given_up(
+    cluster, bundle: Path, many: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "pictures"
+    shutil.copytree(many / "striped", folder)
+    (folder / "0007.png").write_bytes(b"ENDS WORKERS alone")
+    with pytest.raises(ClusterError, match=r"part 0: it was begun 4 times"):
+        score_on_cluster(bundle, folder, tmp_path / "s.parquet", workers=1)
+    assert not (tmp_path / "s.parquet" / SUCCESS).exists()
+
+
 def test_parquet_files_are_read_row_by_row(
     cluster, bundle: Path, many: Path, tmp_path: Path
 ) -> None:

@@ -80,7 +80,7 @@ class TwoNodes:
 
 
 def _started(environment: dict[str, str], tries: int = 3) -> TwoNodes:
-    """Start the cluster; on a busy machine a node may not be there in the time that Ray gives it."""
+    """Start the cluster; on a busy machine a node may need longer than Ray waits for it."""
     while True:
         tries -= 1
         try:

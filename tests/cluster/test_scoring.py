@@ -122,6 +122,29 @@ def test_a_driver_that_was_killed_is_gone_on_with(
     assert read(out) == locally
 
 
+def test_ctrl_c_says_that_the_same_command_goes_on_and_it_does(
+    cluster, bundle: Path, many: Path, tmp_path: Path, locally: Rows
+) -> None:
+    out = tmp_path / "s.parquet"
+    program = "from residua.cli import main; main()"
+    command = ["score", bundle, many, "--cluster", cluster.address, "--out", out]
+    with subprocess.Popen(
+        [sys.executable, "-c", program, *map(str, command)], stderr=subprocess.PIPE, text=True
+    ) as driver:
+        until = time.monotonic() + 60
+        while len(list(out.glob("part-*"))) < 2 and driver.poll() is None:
+            assert time.monotonic() < until
+            time.sleep(0.002)
+        driver.send_signal(signal.SIGINT)
+        _, said = driver.communicate(timeout=60)
+    assert driver.returncode == 130, said
+    assert "the same command goes on" in " ".join(said.split())
+    assert "Traceback" not in said
+    assert not (out / SUCCESS).exists()
+    assert score_on_cluster(bundle, many, out).before > 0
+    assert read(out) == locally
+
+
 def test_a_worker_that_is_killed_costs_no_row(
     cluster, bundle: Path, many: Path, tmp_path: Path, locally: Rows
 ) -> None:

@@ -49,6 +49,17 @@ def test_of_many_that_begin_at_once_with_other_inputs_one_wins(place: str) -> No
     assert ResultFolder(place).names() == {RECORD}
 
 
+def test_who_saw_nothing_there_a_moment_ago_overwrites_nothing(place: str, monkeypatch) -> None:
+    first = ResultFolder(place).begin(record())
+    late = ResultFolder(place)
+    seen = iter([None, first])
+    monkeypatch.setattr(late, "record", lambda: next(seen))
+    monkeypatch.setattr(late, "_require_nothing_there", lambda: None)
+    with pytest.raises(OtherRun, match="another model"):
+        late.begin(record(revision="d" * 12))
+    assert ResultFolder(place).record() == first
+
+
 def test_who_begins_later_takes_the_part_size_of_the_first(place: str) -> None:
     first = ResultFolder(place).begin(record())
     assert ResultFolder(place).begin(record(part_size=128)) == first

@@ -1,6 +1,6 @@
 """Scoring on a Ray cluster of this machine, beside `residua score` and with one worker or two.
 
-    scripts/bench cluster_scoring [--files 10000] [--few 3000] [--repeats 2] [--side 256] [--page]
+    scripts/bench cluster_scoring [--files 10000] [--few 2000] [--repeats 2] [--side 256] [--page]
 
 Generated JPEG files in colour are scored by the default network and score. First by the command as
 it is, start of the program included: on one machine, on a cluster that is up, and with the start of
@@ -47,7 +47,7 @@ ONE, TWO, APART = "one worker", "two workers", "decoding in tasks, one actor"
 def main() -> None:
     made = parser(__doc__)
     made.add_argument("--files", type=int, default=10_000)
-    made.add_argument("--few", type=int, default=3_000, help="files for one worker against two")
+    made.add_argument("--few", type=int, default=2_000, help="files for one worker against two")
     made.add_argument("--repeats", type=int, default=2)
     made.add_argument("--side", type=int, default=256)
     options = made.parse_args()

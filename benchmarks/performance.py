@@ -33,6 +33,7 @@ NAMES = (
     "decoders",
     "report_time",
     "service_load",
+    "cluster_scoring",
 )
 
 

@@ -122,6 +122,29 @@ def test_a_driver_that_was_killed_is_gone_on_with(
     assert read(out) == locally
 
 
+def test_ctrl_c_says_that_the_same_command_goes_on_and_it_does(
+    cluster, bundle: Path, many: Path, tmp_path: Path, locally: Rows
+) -> None:
+    out = tmp_path / "s.parquet"
+    program = "from residua.cli import main; main()"
+    command = ["score", bundle, many, "--cluster", cluster.address, "--out", out]
+    with subprocess.Popen(
+        [sys.executable, "-c", program, *map(str, command)], stderr=subprocess.PIPE, text=True
+    ) as driver:
+        until = time.monotonic() + 60
+        while len(list(out.glob("part-*"))) < 2 and driver.poll() is None:
+            assert time.monotonic() < until
+            time.sleep(0.002)
+        driver.send_signal(signal.SIGINT)
+        _, said = driver.communicate(timeout=60)
+    assert driver.returncode == 130, said
+    assert "the same command goes on" in " ".join(said.split())
+    assert "Traceback" not in said
+    assert not (out / SUCCESS).exists()
+    assert score_on_cluster(bundle, many, out).before > 0
+    assert read(out) == locally
+
+
 def test_a_worker_that_is_killed_costs_no_row(
     cluster, bundle: Path, many: Path, tmp_path: Path, locally: Rows
 ) -> None:
@@ -167,6 +190,17 @@ def test_a_picture_that_ends_its_worker_becomes_a_row_with_an_error(
     assert [row["error"] for row in rows.values()] == [row["error"] for row in expected.values()]
     scores = [[row["score"] or 0 for row in table.values()] for table in (rows, expected)]
     assert scores[0] == pytest.approx(scores[1], rel=1e-6)  # later batches have other neighbours
+
+
+def test_a_part_that_costs_every_worker_is_given_up(
+    cluster, bundle: Path, many: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "pictures"
+    shutil.copytree(many / "striped", folder)
+    (folder / "0007.png").write_bytes(b"ENDS WORKERS alone")
+    with pytest.raises(ClusterError, match=r"part 0: it was begun 4 times"):
+        score_on_cluster(bundle, folder, tmp_path / "s.parquet", workers=1)
+    assert not (tmp_path / "s.parquet" / SUCCESS).exists()
 
 
 def test_parquet_files_are_read_row_by_row(

@@ -106,15 +106,19 @@ def test_a_program_that_is_connected_stays_so(cluster) -> None:
 def test_auto_makes_a_cluster_for_the_while_and_leaves_nothing(
     bundle: Path, many: Path, tmp_path: Path
 ) -> None:
-    """The command as it is, in a program that cannot import torch."""
-    no_torch = "import sys; sys.modules['torch'] = None; from residua.cli import main; main()"
+    """The command as it is, where neither it nor its workers can import a training package."""
+    for name in ("torch", "lightning", "sklearn", "matplotlib"):
+        absent = f"raise ModuleNotFoundError(\"No module named '{name}'\", name='{name}')"
+        (tmp_path / f"{name}.py").write_text(absent)
     out = tmp_path / "scores.parquet"
     arguments = ["score", bundle, many, "--cluster", "auto", "--workers", "1", "--out", out]
     environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+    path = [str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment["PYTHONPATH"] = os.pathsep.join(path)
     environment["RAY_TMPDIR"] = str(tmp_path)  # here lies no note of another test's cluster
     before = set(Path("/tmp").glob("residua-ray-*"))
     done = subprocess.run(
-        [sys.executable, "-c", no_torch, *map(str, arguments)],
+        [sys.executable, "-c", "from residua.cli import main; main()", *map(str, arguments)],
         capture_output=True,
         text=True,
         env=environment,

@@ -147,7 +147,7 @@ def score_on_cluster(
     if kept is not None:
         folder.require_same(kept, wanted)
         lacking, counts = _lacking(folder, kept)
-        if not lacking:
+        if not lacking:  # no cluster is needed
             folder.finish(counts)
             return Progress(len(source), len(source), counts, 0.0, 0)
     with connected(address, processors=workers) as session:
@@ -157,7 +157,8 @@ def score_on_cluster(
                 update={"part_size": part_size_for(len(source), spec, count)}
             )
         record = folder.begin(wanted)
-        lacking, counts = _lacking(folder, record)
+        if kept is None:
+            lacking, counts = _lacking(folder, record)
         _await_processor()
         job = Job(*_shared(files), revision, __version__, os.getcwd(), folder.location)  # noqa: PTH109
         run = _Run(source, folder, record, job, count, watch or (lambda progress: None))

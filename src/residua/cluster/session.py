@@ -136,7 +136,11 @@ def _init(ray: Any, **options: Any) -> None:
 @contextlib.contextmanager
 def _quiet_stderr() -> Iterator[None]:
     """Drop what is written to standard error, by whatever: a library's own code among it."""
-    kept = os.dup(2)
+    try:
+        kept = os.dup(2)
+    except OSError:  # there is none
+        yield
+        return
     try:
         with Path(os.devnull).open("wb") as nowhere:
             os.dup2(nowhere.fileno(), 2)

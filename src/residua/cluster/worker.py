@@ -40,7 +40,7 @@ ATTEMPTS = 4
 
 
 class Attempts:
-    """How often each part was begun; one actor keeps it for all workers of a run."""
+    """How often each part was begun and not ended; one actor keeps it for all workers of a run."""
 
     def __init__(self) -> None:
         self._begun: Counter[int] = Counter()
@@ -49,6 +49,10 @@ class Attempts:
         """Note that a part is begun; returns the how manyth time it is."""
         self._begun[number] += 1
         return self._begun[number]
+
+    def end(self, number: int) -> None:
+        """Note that a part's worker was not lost."""
+        del self._begun[number]
 
 
 class Job(NamedTuple):
@@ -137,6 +141,7 @@ class PartScorer:
         if not self._trouble:
             try:
                 answer = self._answer(part, batch["name"][0])
+                self._job.attempts.end.remote(part.number)
             except (ResiduaError, OSError) as error:
                 answer = answer._replace(trouble=str(error) or type(error).__name__)
         return {key: [value] for key, value in answer._asdict().items()}

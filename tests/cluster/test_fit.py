@@ -161,6 +161,28 @@ def test_a_fit_goes_on_when_a_worker_is_killed(
     assert auroc(fitted, stripes) > 0.95
 
 
+def test_ctrl_c_ends_a_fit_with_the_best_weights_so_far(
+    cluster: TwoNodes, blobs: NDArray[np.uint8], tmp_path: Path
+) -> None:
+    state = tmp_path / "state"
+
+    def press() -> None:
+        while not (state / "attempt-0" / "last.ckpt").exists():
+            time.sleep(0.02)
+        signal.raise_signal(signal.SIGINT)
+
+    finger = threading.Thread(target=press, daemon=True)
+    before = signal.getsignal(signal.SIGINT)
+    finger.start()
+    fitted = detector(epochs=2_000)
+    fit_on_cluster(fitted, blobs, storage=state, place=Place(cluster.address, 1))
+    assert fitted.interrupted_
+    assert fitted.manifest_.interrupted
+    assert 1 <= len(fitted.history_) < 2_000
+    assert signal.getsignal(signal.SIGINT) is before
+    assert len(fitted.predict(blobs)) == len(blobs)
+
+
 def test_a_fit_in_an_object_store_goes_on_when_its_driver_was_killed(
     cluster: TwoNodes,
     bucket: str,

@@ -170,12 +170,19 @@ def _after(trial: Trial, epoch: int, act: Callable[[], object]) -> Iterator[list
 
 
 def _kill_a_worker() -> None:
-    for entry in Path("/proc").iterdir():
+    for entry in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            if entry.name.isdigit() and b"RayTrainWorker" in (entry / "cmdline").read_bytes():
+            trains = b"RayTrainWorker" in (entry / "cmdline").read_bytes()
+            # Its node was started here; there may be other clusters on this machine.
+            if trains and _parent(_parent(int(entry.name))) == os.getpid():
                 os.kill(int(entry.name), signal.SIGKILL)
                 return
     raise LookupError("no worker trains")
+
+
+def _parent(process: int) -> int:
+    status = Path(f"/proc/{process}/status").read_text(encoding="ascii", errors="replace")
+    return int(status.partition("PPid:")[2].split()[0])
 
 
 def _tried(attempt: Callable[[Trial], Finding]) -> Finding:

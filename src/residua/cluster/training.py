@@ -26,7 +26,7 @@ from residua.training.config import EpochRecord, TrainingConfig
 from residua.training.feeding import PixelBatches, near
 from residua.training.fit import CHECKPOINT, Feed, run_epochs, validation_batch
 from residua.training.module import KeepBest
-from residua.training.sharding import ShardBatches, share_of
+from residua.training.sharding import NoPictures, ShardBatches, share_of
 from residua.training.team import Team
 
 # Steps between two looks at whether the fit is to end before its time.
@@ -52,8 +52,14 @@ class Job:
     """Whom to tell what happens."""
 
 
+class Gathered(NamedTuple):
+    """A group of workers has come together, and reads its pictures."""
+
+    workers: int
+
+
 class Begun(NamedTuple):
-    """A group of workers has come together."""
+    """A group of workers trains."""
 
     workers: int
     epoch: int
@@ -119,6 +125,8 @@ def train_share(given: dict[str, Job]) -> Trained | ResiduaError:
     import ray
 
     job, team = given["job"], RayTeam()
+    if team.rank == 0:
+        job.conductor.tell.remote(Gathered(team.size))
     source = ray.get(job.source)
     learned_from = read_share(source, share_of(job.training, team.rank, team.size), job.spec)
     judged_on = read_share(source, share_of(job.validation, team.rank, team.size), job.spec)
@@ -204,8 +212,7 @@ def _feed(
 ) -> Feed:
     size = job.config.batch_size
     judged = PixelBatches(validation, np.arange(len(validation)), validation_batch(job.config))
-    # A worker without pictures to judge on takes part all the same, with an empty batch.
-    shown = judged if len(judged) else [torch.empty((0, *job.spec.shape), dtype=torch.uint8)]
+    shown = judged if len(judged) else NoPictures(job.spec.shape)
     if team.size == 1:
         rows = np.arange(len(training))
         return Feed(PixelBatches(training, rows, size, lambda: (job.seed, epoch())), shown)
@@ -246,7 +253,7 @@ class TellConductor(Callback):
         self.kept, self.conductor, self.team = kept, conductor, team
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Tell that a group has come together."""
+        """Tell from where the group goes on."""
         self._tell(Begun(self.team.size, trainer.current_epoch))
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:

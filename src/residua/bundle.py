@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -27,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from residua import storage
 from residua.errors import (
     BundleAltered,
     BundleError,
@@ -34,12 +36,15 @@ from residua.errors import (
     BundleNotFound,
     BundleTooNew,
     NotABundle,
+    NothingStored,
     OutputError,
+    StorageError,
 )
 from residua.features.record import BackboneRecord
 from residua.images.preprocess import InputSpec
 from residua.scoring.thresholds import Threshold
 from residua.settings import FitSettings
+from residua.storage import Location, as_local
 from residua.training.config import EpochRecord, FitChecks, TrainingConfig
 from residua.writing import file_mask
 
@@ -164,6 +169,13 @@ class Bundle(BaseModel):
     manifest: Manifest
     graph_sha256: str
     """SHA-256 of the ONNX file, hexadecimal."""
+    origin: str | None = None
+    """The URL of which ``path`` is a copy. None: it is no copy."""
+
+    @property
+    def location(self) -> Path | str:
+        """Where the bundle was found: its path, or the URL that it was copied from."""
+        return self.origin or self.path
 
     @property
     def graph(self) -> Path:
@@ -226,21 +238,22 @@ class Bundle(BaseModel):
 
 
 def write_bundle(
-    path: str | os.PathLike[str],
+    path: Location,
     manifest: Manifest,
     *,
     weights: Mapping[str, NDArray[Any]],
     graph: bytes,
     calibration_scores: NDArray[np.float64],
-) -> Path:
+) -> Path | str:
     """Write a bundle beside its final name, then rename it.
 
     A bundle of that name is replaced: the old one steps aside, the new one takes its name, and
-    only then the old one is deleted. What has the final name is always whole.
+    only then the old one is deleted. What has the final name is always whole. In an object store,
+    which renames nothing, the checksums go first and come last: what has none is no bundle.
 
     Parameters
     ----------
-    path : path-like
+    path : path-like or URL
         The bundle's folder, by custom ``NAME.residua``.
     manifest : Manifest
     weights : mapping of str to ndarray
@@ -256,29 +269,28 @@ def write_bundle(
     """
     from safetensors.numpy import save
 
-    final = Path(path)
-    check_writable(final)
-    with _writing(final) as beside:
+    check_writable(path)
+    with storage.written(path) as final, _writing(final) as beside:
         (beside / WEIGHTS).write_bytes(save(dict(weights)))
         (beside / GRAPH).write_bytes(graph)
         _complete(beside, manifest, calibration_scores)
-    return final
+    return _given(path)
 
 
 def write_recalibrated(
-    path: str | os.PathLike[str],
+    path: Location,
     bundle: Bundle,
     manifest: Manifest,
     calibration_scores: NDArray[np.float64],
-) -> Path:
+) -> Path | str:
     """Write a bundle with another's weights and graph, byte for byte; it may take its place.
 
     It needs no training package. See `write_bundle` for what becomes of a bundle of that name.
 
     Parameters
     ----------
-    path : path-like
-        The new bundle's folder; ``bundle.path`` to replace it.
+    path : path-like or URL
+        The new bundle's folder; ``bundle.location`` to replace it.
     bundle : Bundle
         Where weights and graph come from.
     manifest : Manifest
@@ -291,10 +303,9 @@ def write_recalibrated(
     OutputError
         The folder cannot be written, or something that is no bundle lies there.
     """
-    final = Path(path)
-    check_writable(final)
+    check_writable(path)
     sums = _read_checksums(bundle.path)
-    with _writing(final) as beside:
+    with storage.written(path) as final, _writing(final) as beside:
         for name in set(_FILES) - {MANIFEST, CALIBRATION}:
             shutil.copyfile(bundle.path / name, beside / name)
             if _sha256(beside / name) != sums.get(name):
@@ -302,7 +313,7 @@ def write_recalibrated(
                     f"{bundle.path / name} was altered while it was in use; copy the bundle again"
                 )
         _complete(beside, manifest, calibration_scores)
-    return final
+    return _given(path)
 
 
 def quantiles_of(calibration_scores: NDArray[np.float64]) -> dict[str, float]:
@@ -322,27 +333,74 @@ def _complete(folder: Path, manifest: Manifest, calibration_scores: NDArray[np.f
     _flush_to_disk(folder)
 
 
-def revision_of(path: Path) -> str:
+def revision_of(path: Location) -> str:
     """Return what tells a bundle from others of its name: 12 digits of its checksums' SHA-256.
 
     Raises
     ------
     OSError
-        There is none.
+        There is none; also where the store of a URL does not let it be read.
     """
-    return hashlib.sha256((path / CHECKSUMS).read_bytes()).hexdigest()[:_REVISION_DIGITS]
+    try:
+        url = storage.joined(path, CHECKSUMS)
+        content = storage.read_bytes(url) if storage.is_remote(path) else Path(url).read_bytes()
+    except StorageError as error:
+        raise OSError(errno.EIO, str(error)) from error
+    return hashlib.sha256(content).hexdigest()[:_REVISION_DIGITS]
 
 
-def open_bundle(path: str | os.PathLike[str]) -> Bundle:
+def open_bundle(path: Location) -> Bundle:
     """Open a bundle and verify every file of it.
+
+    One in an object store is copied to the user's cache, where it stays until another one takes
+    its place in the store; the copy is verified each time.
 
     Raises
     ------
     BundleNotFound, NotABundle, BundleIncomplete, BundleAltered, BundleTooNew
         By name of what is wrong.
+    StorageError
+        The object store does not let it be read.
     """
+    local = as_local(path)
+    return _opened(Path(local)) if local is not None else _opened_copy(os.fspath(path))
+
+
+def _opened_copy(url: str) -> Bundle:
+    from platformdirs import user_cache_path
+
+    cache = user_cache_path("residua", appauthor=False) / "bundles"
     try:
-        return _verified(Path(path))
+        copy = storage.cached_folder(url, (*_FILES, CHECKSUMS), cache)
+    except NothingStored as error:
+        raise _no_checksums(url) from error
+    try:
+        return _opened(copy).model_copy(update={"origin": url})
+    except BundleError as error:
+        # Not kept: the next copy may be a sound one.
+        shutil.rmtree(copy, ignore_errors=True)
+        raise type(error)(str(error).replace(str(copy), url)) from error
+
+
+def _no_checksums(url: str) -> BundleError:
+    """Say what a URL is that has no checksums, which are written last."""
+    if not storage.exists(url):
+        return BundleNotFound(f"there is no bundle at {url}; make one with: residua fit")
+    if not _has_part_of_bundle(url):
+        return NotABundle(f"{url} is not a Residua bundle, which is a folder with {MANIFEST} in it")
+    return BundleIncomplete(
+        f"{url} lacks {CHECKSUMS}, which is written last: it is still being written, or that was "
+        f"broken off; wait, or copy the whole folder again"
+    )
+
+
+def _has_part_of_bundle(url: str) -> bool:
+    return any(storage.is_object(storage.joined(url, name)) for name in (*_FILES, CHECKSUMS))
+
+
+def _opened(path: Path) -> Bundle:
+    try:
+        return _verified(path)
     except OSError as error:
         raise BundleError(
             f"the bundle {path} cannot be read ({error.strerror}); it and all its files must be "
@@ -373,14 +431,44 @@ def _verified(folder: Path) -> Bundle:
     return Bundle(path=folder, manifest=_validated(folder, manifest), graph_sha256=sums[GRAPH])
 
 
-def check_writable(path: Path) -> None:
+def check_writable(location: Location) -> None:
     """Refuse, before any work is done, a place where no bundle can be written.
 
     Raises
     ------
     OutputError
         The parent folder is missing or read-only, or something that is no bundle lies there.
+    StorageError
+        The object store does not let anything be written there.
     """
+    local = as_local(location)
+    if local is not None:
+        _check_local(Path(local))
+        return
+    url = os.fspath(location)
+    storage.check_writable(url)
+    if storage.exists(url) and not _has_part_of_bundle(url):
+        raise OutputError(f"{url} exists and is not a Residua bundle; choose another name")
+
+
+def bundle_exists(location: Location) -> bool:
+    """Tell whether something lies where a bundle is to be written.
+
+    Raises
+    ------
+    StorageError
+        The object store does not tell.
+    """
+    local = as_local(location)
+    return storage.exists(os.fspath(location)) if local is None else Path(local).exists()
+
+
+def _given(location: Location) -> Path | str:
+    local = as_local(location)
+    return os.fspath(location) if local is None else Path(local)
+
+
+def _check_local(path: Path) -> None:
     parent = path.absolute().parent
     if path.is_symlink() or (path.exists() and not (path / MANIFEST).is_file()):
         raise OutputError(f"{path} exists and is not a Residua bundle; choose another name")

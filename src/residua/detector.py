@@ -37,6 +37,7 @@ from residua.scoring.verdicts import (
     scored_batches,
 )
 from residua.settings import FitSettings
+from residua.storage import local_path
 from residua.training.fit import accelerator_of
 
 
@@ -107,8 +108,8 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  #
     on_failed_fit : {"raise", "warn"}, default="raise"
         What to do when the network rebuilds no better than the mean picture does.
     checkpoint_dir : path-like or None, default=None
-        Folder for the state after each epoch, from which a killed fit can be resumed. It is
-        left there; delete it when the model is saved.
+        Folder of this machine for the state after each epoch, from which a killed fit can be
+        resumed. It is left there; delete it when the model is saved.
     resume : bool, default=False
         Go on from the state in ``checkpoint_dir``; the result is that of an uninterrupted fit.
     random_state : int, RandomState or None, default=0
@@ -236,12 +237,14 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  #
         TrainingError
             Training diverged or learned nothing, or cannot be resumed.
         """
+        state = self.checkpoint_dir or None
+        folder = None if state is None else local_path(state, "the state of a fit")
         source = self._source(X, reset=True)
         settings = self.settings_for(source)
         outcome = fit_network(
             source,
             settings,
-            checkpoint_folder=Path(self.checkpoint_dir) if self.checkpoint_dir else None,
+            checkpoint_folder=folder,
             resume=self.resume,
             console=Console(stderr=True) if self.verbose else None,
         )
@@ -352,13 +355,25 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  #
             results = self.graph_(torch.from_numpy(np.ascontiguousarray(images)).to(device))
         return ScoredBatch(*(result.cpu().numpy() for result in results))
 
-    def save(self, path: str | os.PathLike[str]) -> Path:
+    def save(self, path: str | os.PathLike[str]) -> Path | str:
         """Save the fitted model as a bundle, a folder that `load` and the command line read.
+
+        Parameters
+        ----------
+        path : path-like or URL
+            Of this machine, or of an object store, such as ``s3://bucket/part.residua``.
+
+        Returns
+        -------
+        Path or str
+            The path; for an object store the URL.
 
         Raises
         ------
         OutputError
             The folder cannot be written, or something that is no bundle lies there.
+        StorageError
+            The object store does not let it be written.
         """
         check_is_fitted(self)
         return save_model(path, self.manifest_, self.graph_, self.calibration_scores_)
@@ -430,6 +445,11 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  #
 
 def load(path: str | os.PathLike[str]) -> AutoencoderDetector:
     """Load a bundle as a fitted `AutoencoderDetector`. Runs no code of the bundle.
+
+    Parameters
+    ----------
+    path : path-like or URL
+        The bundle's folder, of this machine or an object store.
 
     Raises
     ------

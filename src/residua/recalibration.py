@@ -40,6 +40,7 @@ from residua.images.source import ImageSource
 from residua.runtime import BundleScorer
 from residua.scoring.thresholds import LabelledRule, Threshold, ThresholdRule, any_rule
 from residua.scoring.verdicts import MAPS_FOR_SCALE, Verdict, full_scale
+from residua.storage import Location, as_local
 
 
 class Recalibration(BaseModel):
@@ -112,13 +113,13 @@ class RecalibrationPlan:
         BundleError, OutputError
             It cannot be read any more, or the new one not be written.
         """
-        now = open_bundle(self.bundle.path)
+        now = open_bundle(self.bundle.location)
         if now != self.bundle:
             raise BundleAltered(
-                f"{self.bundle.path} was replaced since this recalibration was planned; plan it "
-                f"again"
+                f"{self.bundle.location} was replaced since this recalibration was planned; plan "
+                f"it again"
             )
-        final = _place(self.bundle.path, output)
+        final = _place(self.bundle.location, output)
         write_recalibrated(final, now, self.manifest, self.calibration_scores)
         return self.changes.model_copy(update={"path": str(final)})
 
@@ -139,7 +140,7 @@ def recalibrate(
 
     Parameters
     ----------
-    bundle : path-like
+    bundle : path-like or URL
         The saved model.
     normal : ImageSource, path-like, str, list or ndarray
         Trusted pictures, from where the pictures to be judged come. Unreadable ones are left out
@@ -148,7 +149,7 @@ def recalibrate(
         The rule; "best_f1" and "youden" need ``anomalous``. None: the one that the fit was told.
     anomalous : as ``normal``, or None
         Labelled anomalies, for the rules that need them.
-    output : path-like or None, default=None
+    output : path-like, URL or None, default=None
         The new bundle. None: it takes the place of the old one, at once and whole.
     threads : int or None, default=None
         Threads that decode and score; None: one for each core.
@@ -238,9 +239,12 @@ def _rule(
     return rule
 
 
-def _place(bundle: str | os.PathLike[str], output: str | os.PathLike[str] | None) -> Path:
+def _place(bundle: Location, output: Location | None) -> Location:
+    local = as_local(bundle if output is None else output)
+    if local is None:
+        return bundle if output is None else output
     # A link to a bundle stays one.
-    return Path(bundle).resolve() if output is None else Path(output)
+    return Path(local).resolve() if output is None else Path(local)
 
 
 def _plan(

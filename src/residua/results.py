@@ -13,6 +13,7 @@ from typing import IO, Any
 
 from residua.errors import ConfigurationError, MissingExtra, OutputError
 from residua.scoring.verdicts import Verdict
+from residua.storage import Location, check_writable, is_remote, name_of, written
 from residua.writing import whole_file
 
 COLUMNS = ("id", "score", "p", "threshold", "anomalous", "label", "error")
@@ -23,10 +24,11 @@ WriteRow = Callable[[Verdict], None]
 
 
 @contextlib.contextmanager
-def verdict_file(path: str | os.PathLike[str]) -> Iterator[WriteRow]:
+def verdict_file(path: Location) -> Iterator[WriteRow]:
     """Open a table of verdicts; its name's ending says the format.
 
-    The rows go to a file beside, which takes the final name when the block ends without an error.
+    The rows go to a file beside, which takes the final name when the block ends without an error;
+    for a URL to a temporary file, which is then uploaded.
 
     Yields
     ------
@@ -41,14 +43,24 @@ def verdict_file(path: str | os.PathLike[str]) -> Iterator[WriteRow]:
         The ending is ``.parquet`` and pyarrow is not installed.
     OutputError
         The file cannot be written.
+    StorageError
+        The object store does not let it be written.
     """
-    final = Path(path)
-    if final.suffix not in FORMATS:
+    suffix = Path(name_of(path)).suffix
+    if suffix not in FORMATS:
         raise ConfigurationError(
-            f"{final.name!r} names no format; end it in one of {', '.join(FORMATS)}"
+            f"{name_of(path)!r} names no format; end it in one of {', '.join(FORMATS)}"
         )
-    if final.suffix == ".parquet":
+    if suffix == ".parquet":
         _require_pyarrow()
+    if is_remote(path):
+        check_writable(os.fspath(path))
+    with written(path) as final, _rows_to(final) as write:
+        yield write
+
+
+@contextlib.contextmanager
+def _rows_to(final: Path) -> Iterator[WriteRow]:
     if not final.absolute().parent.is_dir():
         raise OutputError(f"the folder {final.absolute().parent} does not exist; make it first")
     if final.is_dir():

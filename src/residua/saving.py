@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import os
 from pathlib import Path
 
 import numpy as np
@@ -16,16 +15,17 @@ from residua.errors import BundleAltered
 from residua.feature_graph import feature_graph_of
 from residua.graph import ScoringGraph, score_of
 from residua.models import build_model, require_network
+from residua.storage import Location
 
 _SCORE = "score."
 
 
 def save_model(
-    path: str | os.PathLike[str],
+    path: Location,
     manifest: Manifest,
     graph: ScoringGraph,
     calibration_scores: NDArray[np.float64],
-) -> Path:
+) -> Path | str:
     """Save a fitted network with its score as a bundle; the graph stays where it is.
 
     Raises

@@ -122,6 +122,26 @@ def from_encoded(format: str, *, bad: bool = False) -> Callable[[Path], ImageSou
     return lambda folder: EncodedSource(load, COUNT, ids=names, labels=LABELS)
 
 
+def from_parquet(folder: Path) -> ImageSource:
+    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    contents = []
+    for number, image in enumerate(levels()):
+        stream = io.BytesIO()
+        Image.fromarray(image).save(stream, "PNG")
+        contents.append(b"" if number in BAD else stream.getvalue())
+    table = pa.table({"image": contents, "label": LABELS})
+    pq.write_table(table, folder / "pictures.parquet", row_group_size=4)
+    return as_source(folder)
+
+
+def from_store(folder: Path) -> ImageSource:
+    fsspec = pytest.importorskip("fsspec")
+    top = f"/residua-contract{folder}"
+    for path in sorted(from_files("L", "png", bad=True)(folder).paths):
+        fsspec.filesystem("memory").pipe_file(f"{top}/{path.name}", path.read_bytes())
+    return as_source(f"memory:/{top}")
+
+
 SOURCES: dict[str, Callable[[Path], ImageSource]] = {
     **{
         f"array {dtype} {channels}": from_array(dtype, channels)
@@ -138,6 +158,8 @@ SOURCES: dict[str, Callable[[Path], ImageSource]] = {
     "torch with bad ones": from_broken_torch,
     **{f"encoded {format}": from_encoded(format) for format in ("PNG", "JPEG")},
     "encoded with bad ones": from_encoded("PNG", bad=True),
+    "parquet with bad ones": from_parquet,
+    "store with bad ones": from_store,
     "subset": lambda folder: as_source(np.repeat(levels(), 2, axis=0)).take(range(0, 2 * COUNT, 2)),
     "subset of subset with bad ones": lambda folder: (
         from_files("L", "png", bad=True)(folder).take(range(COUNT)).take(range(COUNT))

@@ -52,6 +52,7 @@ def engines(
 ) -> None:
     """Measure what computes a saved model the fastest here, and remember it."""
     from residua.runtime import BundleScorer
+    from residua.storage import name_of
     from residua.summary import engines_table
 
     scorer = BundleScorer(bundle, threads=threads, precision=cast("Precision", precision))
@@ -59,7 +60,7 @@ def engines(
     if as_json:
         typer.echo(choice.model_dump_json())
         return
-    print_table(engines_table(bundle.name, choice))
+    print_table(engines_table(name_of(bundle), choice))
 
 
 @app.command(epilog="Example: residua datasets")

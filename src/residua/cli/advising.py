@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -43,7 +42,8 @@ def advise(
         list[str] | None, typer.Option(help="An anomalous class, may be given again.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for findings.json and the evidence as PNG.")
+        str | None,
+        typer.Option(help="Folder, or its URL, for findings.json and the evidence as PNG."),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the samples.", min=0)] = 0,
     threads: Threads = None,
@@ -58,7 +58,9 @@ def advise(
     from residua.evaluation.scored import score_source, scorer_of
     from residua.evaluation.truth import known_truth
     from residua.images.resolve import resolve_source
+    from residua.storage import check_output_folder, written
 
+    check_output_folder(out)
     scorer = scorer_of(bundle, threads=threads)
     named = pictures(data)
     source = resolve_source(named, prefer="test")
@@ -74,8 +76,9 @@ def advise(
     if out is not None:
         from residua.advice.sheets import write_advice
 
-        written = write_advice(out, findings, scorer, source, training)
-        say(f"findings and {len(written) - 1} sheets of pictures: {escape(str(out))}")
+        with written(out) as folder:
+            files = write_advice(folder, findings, scorer, source, training)
+        say(f"findings and {len(files) - 1} sheets of pictures: {escape(out)}")
 
 
 def _print(findings: Sequence[Finding]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -27,18 +26,20 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 # Arguments and options that several commands have.
-BundlePath = Annotated[Path, typer.Argument(help="A saved model, NAME.residua.")]
+# Text, not Path, which would take a slash out of a URL.
+BundlePath = Annotated[str, typer.Argument(help="A saved model, NAME.residua, or its URL.")]
 Pictures = Annotated[
     list[str],
     typer.Argument(
-        help="Pictures: a folder, files, a data set's name, or - for paths on standard input."
+        help="Pictures: a folder, files, Parquet, URLs of such, a data set's name, or - for paths "
+        "on standard input."
     ),
 ]
 TrustedPictures = Annotated[
     list[str],
     typer.Argument(
-        help="Trusted pictures: a folder, files, a data set's name, or - for paths on "
-        "standard input."
+        help="Trusted pictures: a folder, files, Parquet, URLs of such, a data set's name, or - "
+        "for paths on standard input."
     ),
 ]
 FittedOn = Annotated[
@@ -54,7 +55,8 @@ Anomalous = Annotated[
     typer.Option(help="Class of anomalous pictures, may be given again; all others are normal."),
 ]
 NewModel = Annotated[
-    Path, typer.Option("--output", "-o", help="The model to write, a folder NAME.residua.")
+    str,
+    typer.Option("--output", "-o", help="The model to write, a folder NAME.residua, or its URL."),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Replace a model of that name.")]
 Seeds = Annotated[str, typer.Option(help="Seeds, with commas between.")]
@@ -88,12 +90,12 @@ def pictures(data: list[str]) -> str | list[str]:
     return data
 
 
-def check_new(model: Path, *, force: bool) -> None:
+def check_new(model: str, *, force: bool) -> None:
     """Refuse a model that cannot be written, or one that is there and is not to be replaced."""
-    from residua.bundle import check_writable
+    from residua.bundle import bundle_exists, check_writable
 
     check_writable(model)
-    if model.exists() and not force:
+    if bundle_exists(model) and not force:
         raise OutputError(f"{model} exists; choose another name, or replace it with --force")
 
 
@@ -120,11 +122,12 @@ def parse_size(text: str | None) -> int | tuple[int, int] | None:
     return sides[0] if len(sides) == 1 else (sides[0], sides[1])
 
 
-def show_info(path: Path, manifest: Any, *, engine: str | None = None) -> None:
+def show_info(bundle: str, manifest: Any, *, engine: str | None = None) -> None:
     """Print a bundle's manifest and, where it is known, what computes it here."""
+    from residua.storage import name_of
     from residua.summary import info_table
 
-    print_table(info_table(path.name, manifest, engine=engine))
+    print_table(info_table(name_of(bundle), manifest, engine=engine))
 
 
 def console() -> Any:

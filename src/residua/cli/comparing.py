@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -34,7 +33,7 @@ def compare(
         typer.Option(help="Only this method, may be given again; see --list. [default: all]"),
     ] = None,
     backbone: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             help="ONNX file of a pretrained network, from pictures in [0, 1] to features; adds "
             "three methods on them."
@@ -54,9 +53,9 @@ def compare(
     n_test: Annotated[
         int | None, typer.Option(help="Test pictures of each kind at most. [default: all]", min=1)
     ] = None,
-    out: Annotated[Path, typer.Option(help="Folder for results; what is there is reused.")] = Path(
-        "runs/compare"
-    ),
+    out: Annotated[
+        str, typer.Option(help="Folder, or its URL, for results; what is there is reused.")
+    ] = "runs/compare",
     list_methods: Annotated[bool, typer.Option("--list", help="List the methods.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -75,22 +74,24 @@ def compare(
             "--anomalous bad; or --list alone"
         )
     from residua.comparison.compare import compare as run
+    from residua.storage import reused
 
-    found = run(
-        train,
-        test,
-        methods=method,
-        backbone=backbone,
-        normal=normal,
-        anomalous=anomalous,
-        seeds=parse_seeds(seeds),
-        image_size=parse_size(size),
-        epochs=epochs,
-        n_train=n_train,
-        n_test=n_test,
-        folder=out,
-        console=console(),
-    )
+    with reused(out) as folder:
+        found = run(
+            train,
+            test,
+            methods=method,
+            backbone=backbone,
+            normal=normal,
+            anomalous=anomalous,
+            seeds=parse_seeds(seeds),
+            image_size=parse_size(size),
+            epochs=epochs,
+            n_train=n_train,
+            n_test=n_test,
+            folder=folder,
+            console=console(),
+        )
     if as_json:
         typer.echo(found.model_dump_json(indent=2))
     else:

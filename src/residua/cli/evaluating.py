@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -23,7 +22,9 @@ def evaluate(
         int, typer.Option(help="Resamples of the bootstrap behind each interval.", min=100)
     ] = 1_000,
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap.", min=0)] = 0,
-    out: Annotated[Path | None, typer.Option(help="JSON file for every figure.")] = None,
+    out: Annotated[
+        str | None, typer.Option(help="JSON file, or its URL, for every figure.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure a saved model on pictures of known classes, with an interval beside each figure.
@@ -33,10 +34,10 @@ def evaluate(
     """
     from residua import evaluate_model
     from residua.evaluation.tables import tables_of
-    from residua.writing import check_parent, write_text
+    from residua.storage import check_output, write_text
 
     if out is not None:
-        check_parent(out)
+        check_output(out)
     found = evaluate_model(
         bundle,
         pictures(data),

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from residua.cli.common import app, escape, say
+from residua.errors import OutputError
 
 
 @app.command(
@@ -23,7 +23,7 @@ def export_reviews(
             envvar="RESIDUA_DATABASE",
         ),
     ],
-    folder: Annotated[Path, typer.Argument(help="The folder to write, new or empty.")],
+    folder: Annotated[str, typer.Argument(help="The folder to write, new or empty, or its URL.")],
     model: Annotated[
         str | None, typer.Option(help="Pictures of this model alone. [default: of all]")
     ] = None,
@@ -38,7 +38,14 @@ def export_reviews(
     from residua.service.store.addresses import existing_database
     from residua.service.store.exporting import export_folder
     from residua.service.store.store import ReviewStore
+    from residua.storage import check_output_folder, exists, is_remote, written
 
-    with closing(ReviewStore.open(existing_database(database), make=False)) as store:
-        count = export_folder(store, folder, model=model)
-    say(f"written: {escape(str(folder))} (reviewed pictures: {count:,})")
+    check_output_folder(folder)
+    if is_remote(folder) and exists(folder):
+        raise OutputError(f"{folder} is not empty; name a new folder")
+    with (
+        closing(ReviewStore.open(existing_database(database), make=False)) as store,
+        written(folder) as place,
+    ):
+        count = export_folder(store, place, model=model)
+    say(f"written: {escape(folder)} (reviewed pictures: {count:,})")

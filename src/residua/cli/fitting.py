@@ -128,11 +128,16 @@ def fit(
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
-    """Fit a model on trusted pictures and save it."""
+    """Fit a model on trusted pictures and save it.
+
+    What --resume needs lies beside the model, in NAME.residua.partial, until it is whole; of a
+    model in an object store in the folder in which the command runs.
+    """
     import shutil
 
     from residua import AutoencoderDetector
     from residua.settings import FEATURES
+    from residua.storage import beside_or_here
 
     if cluster is None and (workers is not None or storage is not None):
         raise ConfigurationError(
@@ -141,7 +146,7 @@ def fit(
         )
     check_new(output, force=force)
     options = {} if backbone is None else {"backbone": backbone}
-    partial = output.with_name(f"{output.name}.partial")
+    partial = beside_or_here(output, ".partial")
     detector = AutoencoderDetector(
         model or (DEFAULT_MODEL if backbone is None else FEATURES),
         latent_dim=latent_dim,
@@ -188,4 +193,4 @@ def fit(
         best = max((record for record in detector.history_ if record.best), key=lambda r: r.epoch)
         say(f"Stopped by Ctrl-C; the weights of epoch {best.epoch}, the best so far, are kept.")
     show_info(output, manifest)
-    say(f"\nNext: [bold]residua score {escape(str(output))} FOLDER[/]")
+    say(f"\nNext: [bold]residua score {escape(output)} FOLDER[/]")

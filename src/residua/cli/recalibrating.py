@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -43,7 +42,7 @@ def recalibrate(
         typer.Option(help="Labelled anomalies, a folder, for the rules that need them."),
     ] = None,
     output: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             "--output", "-o", help="The model to write. [default: it takes the old one's place]"
         ),

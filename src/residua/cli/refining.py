@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -52,7 +51,7 @@ def refine(
         typer.Option(help="auto, conformal(FPR), tail(FPR), percentile(Q), zscore(K) or mad(K)."),
     ] = "auto",
     folder: Annotated[
-        Path | None,
+        str | None,
         typer.Option(help="For the study and the model of each step. [default: NAME.refinement]"),
     ] = None,
     storage: Annotated[
@@ -89,7 +88,13 @@ def refine(
     from residua.refinement.study import refine as run
     from residua.refinement.tested import measure_steps
     from residua.report.refined import draw_refinement
+    from residua.storage import beside_or_here, local_path
 
+    place = (
+        beside_or_here(output, ".refinement", instead=True)
+        if folder is None
+        else local_path(folder, "the study of a search")
+    )
     check_new(output, force=force)
     if test is None and (normal or anomalous):
         raise ConfigurationError("--normal and --anomalous name classes of --test; give that too")
@@ -98,7 +103,6 @@ def refine(
         labels = resolve_source(test, prefer="test").labels
         if known_truth(test, labels, normal=normal, anomalous=anomalous) is None:
             truth_of(labels)
-    folder = folder or output.with_suffix(".refinement")
     source = resolve_source(pictures(data), prefer="train")
     detector = AutoencoderDetector(
         (model or ["conv"])[0],
@@ -111,7 +115,7 @@ def refine(
         source,
         detector.settings_for(source),
         output=output,
-        folder=folder,
+        folder=place,
         trials=trials,
         timeout=timeout,
         storage=storage,
@@ -120,11 +124,11 @@ def refine(
         console=console(),
     )
     if test is not None:
-        found = measure_steps(found, folder, test, normal=normal, anomalous=anomalous)
+        found = measure_steps(found, place, test, normal=normal, anomalous=anomalous)
     if as_json:
         typer.echo(found.model_dump_json(indent=2))
     else:
         print_table(found.table())
-    figures = draw_refinement(found, folder, source)
+    figures = draw_refinement(found, place, source)
     for path in (*figures, output):
         say(f"written: {escape(str(path))}")

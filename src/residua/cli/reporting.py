@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -32,8 +31,8 @@ def report(
     bundle: BundlePath,
     data: Pictures,
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="The page to write, NAME.html.")
-    ] = Path("report.html"),
+        str, typer.Option("--output", "-o", help="The page to write, NAME.html, or its URL.")
+    ] = "report.html",
     train: FittedOn = None,
     normal: Normal = None,
     anomalous: Anomalous = None,
@@ -57,48 +56,50 @@ def report(
     from residua.images.resolve import resolve_source
     from residua.report.page.write import check_report, write_report
     from residua.report.recipe import recipe_of
+    from residua.storage import written_beside
 
-    # Before the work, all that can be refused at once.
-    check_report(output, max_gallery)
-    scorer = scorer_of(bundle, threads=threads)
-    named = pictures(data)
-    source = resolve_source(named, prefer="test")
-    training = None if train is None else resolve_source(train, prefer="train")
-    truth = known_truth(named, source.labels, normal=normal, anomalous=anomalous)
-    with _Watched(scorer, len(source)) as watched:
-        scored = score_source(watched, source, truth=truth, workers=threads)
-    what, name = name_of(named), name_of(bundle)
-    with console().status("evaluation"):
-        found = evaluate(scored, model=scorer, model_name=name, data_name=what)
-    findings = []
-    if not no_advice:
-        from residua.advice.advise import advise
+    with written_beside(output) as place:
+        # Before the work, all that can be refused at once.
+        check_report(place, max_gallery)
+        scorer = scorer_of(bundle, threads=threads)
+        named = pictures(data)
+        source = resolve_source(named, prefer="test")
+        training = None if train is None else resolve_source(train, prefer="train")
+        truth = known_truth(named, source.labels, normal=normal, anomalous=anomalous)
+        with _Watched(scorer, len(source)) as watched:
+            scored = score_source(watched, source, truth=truth, workers=threads)
+        what, name = name_of(named), name_of(bundle)
+        with console().status("evaluation"):
+            found = evaluate(scored, model=scorer, model_name=name, data_name=what)
+        findings = []
+        if not no_advice:
+            from residua.advice.advise import advise
 
-        findings = advise(scorer, scored, training=training, console=console())
-    words = ["--train", train] if train is not None else []
-    words += [word for name in normal or () for word in ("--normal", name)]
-    words += [word for name in anomalous or () for word in ("--anomalous", name)]
-    with console().status("figures and page"):
-        written = write_report(
-            output,
-            title=title or f"{name.removesuffix('.residua')} on {what}",
-            model=scorer,
-            scored=scored,
-            evaluation=found,
-            findings=findings,
-            recipe=recipe_of(
-                scored.manifest,
-                bundle=bundle,
-                training=train,
-                data=data,
-                report=[*words, "-o", output.name],
-            ),
-            training=training,
-            max_gallery=max_gallery,
-        )
-    size = written.stat().st_size / 1e6
-    say(f"report: {escape(str(written))} ({size:.1f} MB)")
-    say(f"numbers and figures: {escape(str(written.with_suffix('')))}/")
+            findings = advise(scorer, scored, training=training, console=console())
+        words = ["--train", train] if train is not None else []
+        words += [word for name in normal or () for word in ("--normal", name)]
+        words += [word for name in anomalous or () for word in ("--anomalous", name)]
+        with console().status("figures and page"):
+            written = write_report(
+                place,
+                title=title or f"{name.removesuffix('.residua')} on {what}",
+                model=scorer,
+                scored=scored,
+                evaluation=found,
+                findings=findings,
+                recipe=recipe_of(
+                    scored.manifest,
+                    bundle=bundle,
+                    training=train,
+                    data=data,
+                    report=[*words, "-o", place.name],
+                ),
+                training=training,
+                max_gallery=max_gallery,
+            )
+        size = written.stat().st_size / 1e6
+    say(f"report: {escape(output)} ({size:.1f} MB)")
+    say(f"numbers and figures: {escape(output.removesuffix(written.suffix))}/")
 
 
 class _Watched:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
@@ -34,10 +33,10 @@ def score(
     bundle: BundlePath,
     data: Pictures,
     out: Annotated[
-        Path | None, typer.Option(help="Table of all scores: .csv, .jsonl or .parquet.")
+        str | None, typer.Option(help="Table of all scores: .csv, .jsonl or .parquet; or its URL.")
     ] = None,
     maps: Annotated[
-        Path | None, typer.Option(help="Folder for a heat map of each picture, as PNG.")
+        str | None, typer.Option(help="Folder, or its URL, for a heat map of each picture, as PNG.")
     ] = None,
     fdr: Annotated[
         float | None,
@@ -67,10 +66,12 @@ def score(
     from residua.runtime import BundleScorer
     from residua.scoring.calibration import require_fdr
     from residua.scoring.verdicts import judged_together
+    from residua.storage import check_output_folder, name_of
     from residua.summary import Summary
 
     if fdr is not None:
         require_fdr(fdr)
+    check_output_folder(maps)
     scorer = BundleScorer(
         bundle, threads=threads, engine=engine, precision=cast("Precision", precision)
     )
@@ -97,13 +98,13 @@ def score(
             _write(judged_together(held, scorer.calibration_scores, fdr), writers)
     if sys.stdout.isatty() and not as_json:
         what = data[0] if len(data) == 1 else f"{len(data):,} files"
-        print_table(summary.table(title=f"{bundle.name} on {what}"))
+        print_table(summary.table(title=f"{name_of(bundle)} on {what}"))
     say(summary.line())
     if scorer.engine is not None and scorer.engine.name != DEFAULT:
         say(f"computed by {ENGINES[scorer.engine.name].title} in {scorer.engine.precision}")
     for name, path in (("scores", out), ("heat maps", maps)):
         if path is not None:
-            say(f"{name}: {escape(str(path))}")
+            say(f"{name}: {escape(path)}")
     if fail_on_anomaly and summary.flagged:
         raise typer.Exit(EXIT_FLAGGED)
     if summary.failed:
@@ -117,10 +118,12 @@ def _write(verdicts: list[Any], writers: list[Callable[[Any], None]]) -> None:
 
 
 def _save_maps(
-    folder: Path, verdicts: list[Any], images: Any, error_maps: Any, ceiling: float
+    maps: str, verdicts: list[Any], images: Any, error_maps: Any, ceiling: float
 ) -> None:
     from residua.heatmaps import overlay, save_overlay
+    from residua.storage import written
 
     readable = [verdict for verdict in verdicts if verdict.error is None]
-    for verdict, image, error_map in zip(readable, images, error_maps, strict=True):
-        save_overlay(folder, verdict.id, overlay(image, error_map, ceiling))
+    with written(maps) as folder:
+        for verdict, image, error_map in zip(readable, images, error_maps, strict=True):
+            save_overlay(folder, verdict.id, overlay(image, error_map, ceiling))

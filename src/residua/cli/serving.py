@@ -18,7 +18,8 @@ def serve(
     bundles: Annotated[
         list[str],
         typer.Argument(
-            help="Saved models, served under the names of their folders; or NAME=PATH.",
+            help="Saved models or their URLs, served under the names of their folders; or "
+            "NAME=PATH.",
             metavar="BUNDLE",
         ),
     ],
@@ -39,7 +40,7 @@ def serve(
         float, typer.Option(help="GiB of kept pictures, at most; 0: no limit.", min=0, max=1e6)
     ] = 10.0,
     data: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             help="Folder of the review store, reviews.sqlite. [default: residua in the user's data "
             "folder]"
@@ -93,7 +94,8 @@ def serve(
 ) -> None:
     """Serve saved models over HTTP, with a web page for inspectors.
 
-    A bundle that is replaced on disk is taken up without a request being dropped. Without --tokens
+    A bundle that is replaced is taken up without a request being dropped: on disk at once, in an
+    object store within half a minute. Without --tokens
     and on other than 127.0.0.1, everybody on the network may score, review and recalibrate.
     """
     import os
@@ -107,6 +109,7 @@ def serve(
     from residua.service.logs import configure, log
     from residua.service.server import config_for
     from residua.service.settings import Keep, Limits, Retention, ServiceSettings
+    from residua.storage import local_path
 
     if keep not in get_args(Keep):
         raise ConfigurationError(f"--keep is {keep!r}; write off, flagged or all")
@@ -120,7 +123,7 @@ def serve(
     try:
         settings = ServiceSettings(
             bundles=_named(bundles),
-            data=data,
+            data=None if data is None else local_path(data, "the review store"),
             database=database,
             station=station,
             tokens=tokens,
@@ -207,12 +210,17 @@ def _listening(host: str, port: int) -> Any:
         ) from error
 
 
-def _named(bundles: list[str]) -> dict[str, Path]:
-    found: dict[str, Path] = {}
+def _named(bundles: list[str]) -> dict[str, Path | str]:
+    from residua.storage import as_local, is_url, name_of
+
+    found: dict[str, Path | str] = {}
     for text in bundles:
-        given, equals, path = text.partition("=")
-        where = Path(path if equals else text)
-        name = given if equals else where.resolve().name.removesuffix(".residua")
+        given, equals, path = ("", "", "") if is_url(text) else text.partition("=")
+        location = path if equals else text
+        local = as_local(location)
+        where = location if local is None else Path(local)
+        own = name_of(location) if local is None else Path(local).resolve().name
+        name = given if equals else own.removesuffix(".residua")
         if not name or "/" in name:
             raise ConfigurationError(
                 f"{text!r}: {name!r} can be no model's name; write NAME=PATH, with no / in the name"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
@@ -51,12 +50,12 @@ def watch(
         ),
     ],
     out: Annotated[
-        Path | None,
+        str | None,
         typer.Option(help="Append rows to this file, .csv or .jsonl. [default: standard output]"),
     ] = None,
     as_json: AsJson = False,
     heatmaps: Annotated[
-        Path | None, typer.Option(help="Folder for heat maps of anomalous pictures, as PNG.")
+        str | None, typer.Option(help="Folder for heat maps of anomalous pictures, as PNG.")
     ] = None,
     only_new: Annotated[
         bool,
@@ -107,7 +106,7 @@ def watch(
         float, typer.Option(help="Hours for which a notification is tried again.")
     ] = 24.0,
     ledger: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             help="File that remembers what was scored. [default: one for this model and folder "
             "in the user's state folder]"
@@ -127,11 +126,12 @@ def watch(
     kill. On a terminal each picture is a line; a camera's user and password may stand in
     RESIDUA_CAMERA_LOGIN as user:password.
     """
+    from residua.storage import SCHEMES, name_of, scheme_of
     from residua.watching.rows import write_all
     from residua.watching.watch import default_ledger
     from residua.watching.watch import watch as watch_pictures
 
-    is_camera = "://" in source
+    is_camera = "://" in source and scheme_of(source) not in SCHEMES
     _refuse_given(ctx, _OF_FOLDERS if is_camera else (), "a camera has no use for it")
     _refuse_given(ctx, () if is_camera else _OF_CAMERAS, "a folder has no use for it")
     _refuse_given(ctx, () if command else ("command_timeout",), "it needs --command")
@@ -148,7 +148,9 @@ def watch(
     shows_rows = as_json or not one_terminal
     if not once:
         place = ledger or default_ledger(bundle, source)
-        say(f"watching {escape(source)} with {escape(bundle.name)}; ledger {escape(str(place))}")
+        say(
+            f"watching {escape(source)} with {escape(name_of(bundle))}; ledger {escape(str(place))}"
+        )
     stop = _StopFlag()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop.ask)

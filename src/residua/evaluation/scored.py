@@ -6,7 +6,6 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -22,6 +21,7 @@ from residua.images.preprocess import InputSpec, fit_picture
 from residua.images.source import Batch, Failure, ImageSource
 from residua.scoring.thresholds import Threshold
 from residua.scoring.verdicts import ScoredBatch
+from residua.storage import name_of as name_of_location
 
 
 class Scorer(Protocol):
@@ -293,7 +293,7 @@ def fit_mask(mask: NDArray[np.bool_], spec: InputSpec) -> NDArray[np.bool_]:
 def name_of(data: Any) -> str:
     """Return what to call a model or pictures in a title."""
     if isinstance(data, str | os.PathLike):
-        return printable(Path(data).name or str(data))
+        return printable(name_of_location(data) or str(data))
     if isinstance(data, list | tuple):
         return f"{len(data):,} files"
     return type(data).__name__

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from residua.errors import ConfigurationError
 from residua.features.record import BackboneRecord
 from residua.features.timm_export import PREFIX, export_timm
 from residua.onnx_runtime import onnx_runtime
+from residua.storage import local_copy, name_of
 
 CHANNELS = 3
 # Versions of ONNX's operators that the rest of a model can be written in.
@@ -86,7 +86,7 @@ class Backbone:
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Backbone:
-        """Open an ONNX file, or ``timm:NAME`` where that package is installed.
+        """Open an ONNX file, by path or URL, or ``timm:NAME`` where that package is installed.
 
         Raises
         ------
@@ -97,12 +97,13 @@ class Backbone:
             name = str(path).removeprefix(PREFIX)
             return cls(export_timm(name), str(path))
         try:
-            graph = Path(path).read_bytes()
+            with local_copy(path) as file:
+                graph = file.read_bytes()
         except OSError as error:
             raise ConfigurationError(
                 f"the backbone {path} cannot be read ({error.strerror}); wanted an ONNX file"
             ) from error
-        return cls(graph, Path(path).name)
+        return cls(graph, name_of(path))
 
     def joinable(self) -> Backbone:
         """Return the same network in operators to which the rest of a model can be joined.

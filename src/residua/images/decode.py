@@ -117,24 +117,37 @@ def decode_image(
     return _twice_on_warning(lambda: _decode(file, spec, name, max_pixels, out))
 
 
-def read_header(file: ImageFileLike) -> ImageHeader:
+def read_header(file: ImageFileLike, *, name: str | None = None) -> ImageHeader:
     """Read a picture's size, mode and number of frames without decoding it.
 
     Parameters
     ----------
     file : path, bytes or PIL.Image.Image
         Bytes are the content of a file.
+    name : str, optional
+        What errors call the picture. Default: the path.
 
     Raises
     ------
     ImageError
         As for `decode_image`, except that no limit is set on the size.
     """
-    return _twice_on_warning(lambda: _header(file))
+    return _twice_on_warning(lambda: _header(file, name or printable_name(file)))
 
 
-def decode_mask(file: ImageFileLike, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.bool_]:
+def decode_mask(
+    file: ImageFileLike, *, name: str | None = None, max_pixels: int = MAX_PIXELS
+) -> NDArray[np.bool_]:
     """Decode a defect mask: True where the pixel is not black.
+
+    Parameters
+    ----------
+    file : path, bytes or PIL.Image.Image
+        Bytes are the content of a file.
+    name : str, optional
+        What errors call the mask. Default: the path.
+    max_pixels : int, optional
+        Larger masks are refused before they are decoded.
 
     Returns
     -------
@@ -145,7 +158,7 @@ def decode_mask(file: ImageFileLike, *, max_pixels: int = MAX_PIXELS) -> NDArray
     ImageError
         As for `decode_image`.
     """
-    return _twice_on_warning(lambda: _mask(file, max_pixels))
+    return _twice_on_warning(lambda: _mask(file, name or printable_name(file), max_pixels))
 
 
 @contextmanager
@@ -200,8 +213,8 @@ def _decode(
             return fit_picture(grey_or_rgb(orientation.turn(image), spec, name), spec, box, out)
 
 
-def _header(file: ImageFileLike) -> ImageHeader:
-    with opened_picture(file, printable_name(file)) as image:
+def _header(file: ImageFileLike, name: str) -> ImageHeader:
+    with opened_picture(file, name) as image:
         width, height = upright_size(image)
         try:
             frames = int(getattr(image, "n_frames", 1))
@@ -210,8 +223,7 @@ def _header(file: ImageFileLike) -> ImageHeader:
         return ImageHeader(width, height, image.mode, frames)
 
 
-def _mask(file: ImageFileLike, max_pixels: int) -> NDArray[np.bool_]:
-    name = printable_name(file)
+def _mask(file: ImageFileLike, name: str, max_pixels: int) -> NDArray[np.bool_]:
     with (
         opened_picture(file, name, max_pixels) as image,
         memory_to_decode(image, image.size, name),

@@ -61,9 +61,17 @@ def packed(texts: Iterable[str]) -> LazySequence[str]:
     for text in texts:
         block += text.encode("utf-8", "surrogatepass")
         ends.append(len(block))
-    held = bytes(block)
+    return LazySequence(len(ends) - 1, _Packed(bytes(block), ends))
 
-    def at(index: int) -> str:
-        return held[ends[index] : ends[index + 1]].decode("utf-8", "surrogatepass")
 
-    return LazySequence(len(ends) - 1, at)
+class _Packed:
+    """A text by its number; unlike a function in a function it goes to another process."""
+
+    __slots__ = ("_block", "_ends")
+
+    def __init__(self, block: bytes, ends: array[int]) -> None:
+        self._block, self._ends = block, ends
+
+    def __call__(self, index: int) -> str:
+        ends = self._ends
+        return self._block[ends[index] : ends[index + 1]].decode("utf-8", "surrogatepass")

@@ -40,6 +40,7 @@ from residua.refinement.space import (
 )
 from residua.saving import save_model
 from residua.settings import FitSettings
+from residua.storage import Location
 from residua.training.feeding import PixelStore, decode_all
 from residua.training.fit import choose_batch_size, choose_epochs
 from residua.writing import write_text
@@ -66,7 +67,7 @@ def refine(
     source: ImageSource,
     settings: FitSettings,
     *,
-    output: Path,
+    output: Location,
     folder: Path,
     trials: int = 20,
     timeout: float | None = None,
@@ -84,7 +85,7 @@ def refine(
         and neither has a part in the fits; the final fit has all of them.
     settings : FitSettings
         What the search begins with, its first trial.
-    output : Path
+    output : path-like or URL
         The bundle of the winner, fitted on all pictures.
     folder : Path
         For the study, the models of each step and ``refinement.json``.

@@ -6,13 +6,13 @@ import hashlib
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from residua.bundle import CHECKSUMS, Manifest
 from residua.catalogue import DEFAULT_MODEL
 from residua.report.sections import Section, TableBlock, TextBlock
+from residua.storage import Location, joined, local_copy, name_of
 
 _TRAINING = "TRUSTED_PICTURES"
 _SEEN = "PICTURES"
@@ -88,7 +88,7 @@ class Recipe:
 def recipe_of(
     manifest: Manifest,
     *,
-    bundle: Path | None = None,
+    bundle: Location | None = None,
     training: str | None = None,
     data: Sequence[str] = (_SEEN,),
     report: Sequence[str] = (),
@@ -98,7 +98,7 @@ def recipe_of(
     Parameters
     ----------
     manifest : Manifest
-    bundle : Path or None
+    bundle : path-like, URL or None
         The saved model. None: it is not saved.
     training : str or None
         The pictures of the fit, as the command line names them. None: that is not known.
@@ -110,7 +110,7 @@ def recipe_of(
     changed = _changed(manifest)
     training = training or _TRAINING
     seen = list(data) if len(data) <= _MOST_FILES else [*data[:_MOST_FILES], "…"]
-    name = "model.residua" if bundle is None else bundle.name
+    name = "model.residua" if bundle is None else name_of(bundle)
     fit = ["residua", "fit", training, "-o", name]
     if "model" in changed:
         fit += ["--model", str(changed["model"])]
@@ -189,7 +189,7 @@ def _python(changed: Mapping[str, Any], training: str, name: str) -> str:
     )
 
 
-def _facts(manifest: Manifest, bundle: Path | None) -> dict[str, str]:
+def _facts(manifest: Manifest, bundle: Location | None) -> dict[str, str]:
     data = manifest.data
     facts = {
         "made": f"{manifest.created:%Y-%m-%d %H:%M} UTC",
@@ -203,7 +203,8 @@ def _facts(manifest: Manifest, bundle: Path | None) -> dict[str, str]:
         facts["recalibrated"] = f"{again.created:%Y-%m-%d %H:%M} UTC on {again.pictures:,} pictures"
         facts["SHA-256 of the pixels of recalibration"] = again.fingerprint
     if bundle is not None:
-        sums = (bundle / CHECKSUMS).read_bytes()
+        with local_copy(joined(bundle, CHECKSUMS)) as copy:
+            sums = copy.read_bytes()
         facts[f"SHA-256 of {CHECKSUMS}, which covers the whole bundle"] = hashlib.sha256(
             sums
         ).hexdigest()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,9 +16,12 @@ from residua.errors import BundleError, ResiduaError, UnknownModel, nearest_name
 from residua.service.logs import log
 from residua.service.served import ServedModel
 from residua.service.trap import families_that_fool
+from residua.storage import Location, as_local, is_remote
 
 # Looks at an absent bundle before it counts as gone: a replacement is two renames.
 _LOOKS_ABSENT = 5
+# Seconds between looks at a bundle in an object store: each is a request, and costs.
+_SECONDS_REMOTE = 30.0
 
 
 Signature = tuple[tuple[str, int, int], ...]
@@ -39,12 +43,12 @@ class ServedModels:
 
     Parameters
     ----------
-    bundles : mapping of str to Path
+    bundles : mapping of str to path-like or URL
         Bundles by name.
     threads, engine, precision
         As for `residua.runtime.BundleScorer`.
     every : float
-        Seconds between looks at the disk.
+        Seconds between looks at the disk; at an object store it is looked every half minute.
     prepare : callable
         Called with each model before it is served, the first ones at `start`.
     reloaded : callable
@@ -58,7 +62,7 @@ class ServedModels:
 
     def __init__(
         self,
-        bundles: Mapping[str, Path],
+        bundles: Mapping[str, Location],
         *,
         threads: int | None = None,
         engine: str = "auto",
@@ -77,6 +81,7 @@ class ServedModels:
         self._failed_revision: dict[str, str] = {}
         self._verified: dict[str, Signature] = {}
         self._absent = dict.fromkeys(self._paths, 0)
+        self._due = dict.fromkeys(self._paths, 0.0)
         self._lock = threading.Lock()
         self._ended = threading.Event()
         self._watch = threading.Thread(target=self._look, name="residua-reload", daemon=True)
@@ -131,7 +136,11 @@ class ServedModels:
 
     def _look(self) -> None:
         while not self._ended.wait(self._every):
-            for name in self._paths:
+            for name, path in self._paths.items():
+                if time.monotonic() < self._due[name]:
+                    continue
+                if is_remote(path):
+                    self._due[name] = time.monotonic() + _SECONDS_REMOTE
                 try:
                     self.refresh(name)
                 except Exception:  # of one look: the next ones are to come all the same
@@ -220,10 +229,16 @@ def _why(error: Exception) -> str:
     return str(error) if known else f"{type(error).__name__}: {error}"
 
 
-def _signature_of(path: Path) -> Signature:
-    """Return what changes when a file of a bundle does, without reading any."""
+def _signature_of(path: Location) -> Signature:
+    """Return what changes when a file of a bundle does, without reading any.
+
+    Of one in an object store a copy is served, which nobody touches.
+    """
+    local = as_local(path)
+    if local is None:
+        return ()
     try:
-        files = [(file.name, file.stat()) for file in sorted(path.iterdir())]
+        files = [(file.name, file.stat()) for file in sorted(Path(local).iterdir())]
     except OSError:
         return ()
     return tuple((name, stat.st_size, stat.st_mtime_ns) for name, stat in files)

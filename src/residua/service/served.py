@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from datetime import UTC, datetime
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +13,7 @@ from residua.engines.base import Precision
 from residua.runtime import BundleScorer
 from residua.scoring.drift import DriftState, DriftWatch
 from residua.scoring.verdicts import ScoredBatch, batch_size_for
+from residua.storage import Location
 
 
 class ServedModel:
@@ -23,7 +23,7 @@ class ServedModel:
     ----------
     name : str
         Under which it is served.
-    path : path-like
+    path : path-like or URL
         The bundle.
     threads, engine, precision
         As for `residua.runtime.BundleScorer`.
@@ -37,7 +37,7 @@ class ServedModel:
     def __init__(
         self,
         name: str,
-        path: Path,
+        path: Location,
         *,
         threads: int | None,
         engine: str,

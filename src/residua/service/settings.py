@@ -55,8 +55,8 @@ class ServiceSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    bundles: dict[str, Path]
-    """The saved models by the names under which they are served."""
+    bundles: dict[str, Path | str]
+    """The saved models, by path or URL, by the names under which they are served."""
     data: Path | None = None
     """Folder of the review store, where no other database is named. None: the user's own."""
     database: str | None = None

@@ -4,15 +4,27 @@ A location is a path of this machine or a URL, ``s3://bucket/folder/file``. Keys
 are: ``%20`` in a URL is those three characters, and ``#`` or ``?`` belong to the name.
 """
 
-from residua.storage.copies import LAST_FILES, cached_folder, fetch, local_copy, store_at, written
+from residua.storage.copies import (
+    LAST_FILES,
+    cached_folder,
+    fetch,
+    local_copy,
+    reused,
+    store_at,
+    written,
+    written_beside,
+)
 from residua.storage.locations import (
     Location,
     as_local,
+    beside_or_here,
     is_remote,
     is_url,
     joined,
     local_path,
     name_of,
+    parent_of,
+    scheme_of,
     without_password,
 )
 from residua.storage.objects import (
@@ -25,13 +37,18 @@ from residua.storage.objects import (
     read_prefix,
     write_bytes,
 )
-from residua.storage.stores import filesystem, storage_errors
+from residua.storage.outputs import check_output, check_output_folder, write_text
+from residua.storage.stores import SCHEMES, filesystem, storage_errors
 
 __all__ = [
     "LAST_FILES",
+    "SCHEMES",
     "Location",
     "as_local",
+    "beside_or_here",
     "cached_folder",
+    "check_output",
+    "check_output_folder",
     "check_writable",
     "exists",
     "fetch",
@@ -45,11 +62,16 @@ __all__ = [
     "local_copy",
     "local_path",
     "name_of",
+    "parent_of",
     "read_bytes",
     "read_prefix",
+    "reused",
+    "scheme_of",
     "storage_errors",
     "store_at",
     "without_password",
     "write_bytes",
+    "write_text",
     "written",
+    "written_beside",
 ]

@@ -7,13 +7,13 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from residua.errors import StorageError
-from residua.storage.locations import Location, as_local, joined, name_of
-from residua.storage.objects import is_object, list_files, read_bytes
+from residua.errors import NothingStored, StorageError
+from residua.storage.locations import Location, as_local, joined, name_of, parent_of
+from residua.storage.objects import check_writable, is_object, list_files, read_bytes
 from residua.storage.stores import filesystem, storage_errors
 
 # What is written last in a folder, in this order: without these it is not what it is to become.
@@ -42,8 +42,15 @@ def local_copy(location: Location) -> Iterator[Path]:
         yield fetch(os.fspath(location), folder / name_of(location))
 
 
-def fetch(url: str, target: Path) -> Path:
+def fetch(url: str, target: Path, *, names: Sequence[str] | None = None) -> Path:
     """Copy an object, or all objects below a URL, to a local path that is not there yet.
+
+    Parameters
+    ----------
+    url : str
+    target : Path
+    names : sequence of str, optional
+        Only these of the objects below the URL; those that are not there are left out.
 
     Raises
     ------
@@ -51,51 +58,71 @@ def fetch(url: str, target: Path) -> Path:
         See `local_copy`.
     """
     store, path = filesystem(url)
-    if is_object(url):
+    top = path.rstrip("/")
+    if names is None and is_object(url):
         files = {path: target}
     else:
-        files = {f"{path.rstrip('/')}/{name}": _inside(target, name) for name in list_files(url)}
+        below = list_files(url) if names is None else names
+        files = {f"{top}/{name}": _inside(target, name) for name in below}
     for local in files.values():
         local.parent.mkdir(parents=True, exist_ok=True)
 
-    def copy(names: tuple[str, Path]) -> None:
-        with storage_errors(url):
-            store.get_file(names[0], str(names[1]))
+    def copy(one: tuple[str, Path]) -> None:
+        try:
+            with storage_errors(url):
+                store.get_file(one[0], str(one[1]))
+        except NothingStored:
+            one[1].unlink(missing_ok=True)
+            if names is None:
+                raise
 
     _all_at_once(copy, files.items())
     return target
 
 
-def cached_folder(url: str, marker: str, cache: Path) -> Path:
-    """Return a local copy of a folder, kept under ``cache`` by what its ``marker`` file says.
+def cached_folder(url: str, names: Sequence[str], cache: Path) -> Path:
+    """Return a local copy of a folder, kept under ``cache`` by what its last file says.
 
-    The marker is an object that names the content of all others, as ``SHA256SUMS`` does: it is read
-    each time, the others once.
+    Parameters
+    ----------
+    url : str
+    names : sequence of str
+        The files that make up the folder. The last is the one that tells the content of all others,
+        as ``SHA256SUMS`` does: it is read each time, and the others where it says something new.
+    cache : Path
 
     Raises
     ------
     NothingStored
-        There is no marker at the URL.
+        The last file is not at the URL.
     StorageError
         See `local_copy`.
     """
-    content = read_bytes(joined(url, marker))
+    *_, mark = names
+    content = read_bytes(joined(url, mark))
     kept = cache / hashlib.sha256(content).hexdigest() / name_of(url)
-    if not kept.is_dir():
-        try:
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            beside = Path(tempfile.mkdtemp(prefix=".residua-", dir=kept.parent))
-        except OSError as error:
+    if _says(kept / mark, content):
+        return kept
+    try:
+        shutil.rmtree(kept, ignore_errors=True)  # of a copy that something wrote into
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".residua-", dir=kept.parent) as beside:
+            made = fetch(url, Path(beside, "copy"), names=names)
+            made.rename(kept)
+    except OSError as error:
+        # Where another process was first, its copy does.
+        if not _says(kept / mark, content):
             raise StorageError(
-                f"{url} cannot be copied to {kept.parent}: {error.strerror or error}"
+                f"{url} cannot be copied to {kept}: {error.strerror or error}"
             ) from error
-        try:
-            fetch(url, beside / "copy")
-            with contextlib.suppress(OSError):  # another process was first
-                (beside / "copy").rename(kept)
-        finally:
-            shutil.rmtree(beside, ignore_errors=True)
     return kept
+
+
+def _says(file: Path, content: bytes) -> bool:
+    try:
+        return file.read_bytes() == content
+    except OSError:
+        return False
 
 
 @contextlib.contextmanager
@@ -120,6 +147,57 @@ def written(location: Location) -> Iterator[Path]:
         yield made
         if made.exists():
             store_at(os.fspath(location), made)
+
+
+@contextlib.contextmanager
+def reused(location: Location) -> Iterator[Path]:
+    """Yield a local folder with what lies at the location already; its end goes back there.
+
+    For a URL the block works in a copy, which is uploaded also where the block ends with an error:
+    what it finished is there the next time. A local location is yielded as it is.
+
+    Raises
+    ------
+    StorageError
+        See `read_bytes`; before the block, where nothing can be written at the URL.
+    """
+    local = as_local(location)
+    if local is not None:
+        yield Path(local)
+        return
+    url = os.fspath(location)
+    check_writable(joined(url, "any"))
+    with _working_folder() as folder:
+        made = folder / name_of(location)
+        made.mkdir()
+        with contextlib.suppress(NothingStored):
+            fetch(url.rstrip("/") + "/", made)
+        try:
+            yield made
+        finally:
+            store_at(url, made)
+
+
+@contextlib.contextmanager
+def written_beside(location: Location) -> Iterator[Path]:
+    """Yield a local path of a location's name; what the block writes in its folder goes beside it.
+
+    As `written`, for a file that has others next to it. That something can be written at a URL is
+    seen before the block.
+
+    Raises
+    ------
+    StorageError
+        See `read_bytes`.
+    """
+    local = as_local(location)
+    if local is not None:
+        yield Path(local)
+        return
+    check_writable(os.fspath(location))
+    with _working_folder() as folder:
+        yield folder / name_of(location)
+        store_at(parent_of(location), folder)
 
 
 def store_at(url: str, made: Path) -> None:

@@ -79,6 +79,29 @@ def name_of(location: Location) -> str:
     return (PurePosixPath if is_remote(location) else Path)(as_local(location) or location).name
 
 
+def parent_of(location: Location) -> str:
+    """Return the location of the folder in which a location lies."""
+    if is_remote(location):
+        return os.fspath(location).rstrip("/").rpartition("/")[0]
+    return str(Path(as_local(location) or "").parent)
+
+
+def beside_or_here(location: Location, suffix: str, *, instead: bool = False) -> Path:
+    """Return a path beside a location, or for a URL one of its name in the current folder.
+
+    Parameters
+    ----------
+    location : str or path-like
+    suffix : str
+        What is added to its name.
+    instead : bool, default=False
+        Whether it takes the place of the suffix that the name has.
+    """
+    local = as_local(location)
+    path = Path(name_of(location)) if local is None else Path(local)
+    return path.with_suffix(suffix) if instead else path.with_name(f"{path.name}{suffix}")
+
+
 def joined(location: Location, *parts: str) -> str:
     """Return the location of something below a location, parts with / between."""
     if is_remote(location):

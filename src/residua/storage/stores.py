@@ -44,10 +44,16 @@ _STORES = MappingProxyType(
     }
 )
 
-# A wrong endpoint is told from a slow one in seconds: to connect, of silence; and so many tries.
+SCHEMES = (*_STORES, LOCAL)
+"""What may stand before :// in a URL."""
+
+# Seconds until an endpoint that lets nobody connect, or says nothing, is tried again.
 _CONNECT_SECONDS = 3
-_SILENT_SECONDS = 10
-_TRIES = 3
+_SILENT_SECONDS = 7
+# Tries of a request, also where the store asks for patience; of an answer that breaks off. Their
+# product bounds how long an endpoint that takes requests and never answers is waited for.
+_REQUESTS = 3
+_ANSWERS = 2
 
 # Names of what the packages raise: they share no class.
 _DENIED = frozenset(
@@ -91,7 +97,7 @@ def filesystem(url: str) -> tuple[Any, str]:
     if scheme == LOCAL:
         return _class_of(LOCAL, _MEMORY)(), str(as_local(url))
     if scheme not in _STORES:
-        known = ", ".join(f"{name}://" for name in (*_STORES, LOCAL))
+        known = ", ".join(f"{name}://" for name in SCHEMES)
         raise ConfigurationError(
             f"{without_password(url)}: the scheme {scheme}:// is not known; known are {known}"
         )
@@ -101,7 +107,7 @@ def filesystem(url: str) -> tuple[Any, str]:
     with storage_errors(url):
         opened = kind(**options, **(_s3_options() if scheme == "s3" else {}))
     if scheme == "s3":
-        opened.retries = _TRIES
+        opened.retries = _ANSWERS
     return opened, str(kind._strip_protocol(url))
 
 
@@ -126,7 +132,9 @@ def _named_error(url: str, error: Exception) -> StorageError | None:
     store = _STORES.get(scheme_of(url), _MEMORY)
     if isinstance(error, FileNotFoundError):
         return NothingStored(f"there is nothing at {url} ({said}); check bucket and name")
-    if isinstance(error, PermissionError) or names & _DENIED:
+    # adlfs has no error of its own for this.
+    without_account = store is _AZURE and "credentials" in said
+    if isinstance(error, PermissionError) or names & _DENIED or without_account:
         return StorageDenied(
             f"the store does not let {url} be read or written ({said}); it goes by "
             f"{store.credentials}: check these and what they allow"
@@ -147,7 +155,7 @@ def _s3_options() -> dict[str, Any]:
         "config_kwargs": {
             "connect_timeout": _CONNECT_SECONDS,
             "read_timeout": _SILENT_SECONDS,
-            "retries": {"mode": "standard", "max_attempts": _TRIES},
+            "retries": {"mode": "standard", "max_attempts": _REQUESTS},
         },
     }
     # Named, so that a file system is not shared with that of another endpoint.

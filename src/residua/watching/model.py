@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from pathlib import PurePath
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +15,11 @@ from residua.images.preprocess import InputSpec
 from residua.runtime import BundleScorer
 from residua.scoring.calibration import p_values
 from residua.scoring.verdicts import ScoredBatch, batch_size_for
+from residua.storage import Location, is_remote, name_of
 from residua.watching.notices import Notices
 
 _CHECK_EVERY = 1.0
+_CHECK_REMOTE_EVERY = 30.0
 _MOST_IN_BATCH = 16
 
 _State = tuple[tuple[str, int, int, int], ...]
@@ -28,7 +30,8 @@ class LiveModel:
 
     Parameters
     ----------
-    path : Path
+    path : path-like or URL
+        At an object store it is looked every half minute.
     notices : Notices
     threads, engine, precision
         As of `BundleScorer`.
@@ -46,7 +49,7 @@ class LiveModel:
 
     def __init__(
         self,
-        path: Path,
+        path: Location,
         notices: Notices,
         *,
         threads: int | None = None,
@@ -58,13 +61,14 @@ class LiveModel:
         self._threads, self._engine, self._precision = threads, engine, precision
         self._state = self._seen = _state_of(path)
         self._checked = -np.inf
+        self._check_every = _CHECK_REMOTE_EVERY if is_remote(path) else _CHECK_EVERY
         self._is_broken = False
         self._take(self._opened())
 
     @property
     def name(self) -> str:
         """The bundle's name, as notifications have it."""
-        return self.path.stem
+        return PurePath(name_of(self.path)).stem
 
     @property
     def spec(self) -> InputSpec:
@@ -106,7 +110,7 @@ class LiveModel:
 
         It is opened when its files have stood still from one check to the next.
         """
-        if now - self._checked < _CHECK_EVERY:
+        if now - self._checked < self._check_every:
             return
         self._checked = now
         state = _state_of(self.path)
@@ -154,8 +158,13 @@ class LiveModel:
         self._scorer, self._calibration, self.revision = opened
 
 
-def _state_of(path: Path) -> _State:
+def _state_of(path: Location) -> _State:
     """Return what changes when a file of the bundle does."""
+    if is_remote(path):
+        try:
+            return ((revision_of(path), 0, 0, 0),)
+        except OSError:
+            return ()
     try:
         with os.scandir(path) as entries:
             found = [(entry.name, entry.stat()) for entry in entries]

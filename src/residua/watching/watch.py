@@ -16,6 +16,7 @@ from typing import Any
 from residua.engines.base import Precision
 from residua.errors import ConfigurationError
 from residua.images.decode import printable
+from residua.storage import SCHEMES, as_local, is_url, local_path, name_of, scheme_of
 from residua.watching.camera import CameraSource
 from residua.watching.command import Command
 from residua.watching.folder import FolderSource, check_folder
@@ -65,7 +66,7 @@ def watch(
 
     Parameters
     ----------
-    bundle : path-like
+    bundle : path-like or URL
         The saved model; one that takes its place is used from then on.
     source : path-like or str
         A folder, with all folders in it; or the address of a camera's snapshot, http or https.
@@ -130,7 +131,9 @@ def watch(
     for name, value in (("give-up", give_up), ("command-timeout", command_timeout)):
         if not 0 < value < math.inf:
             raise ConfigurationError(f"{name} is {value:g}; wanted more than 0")
-    notices, place = Notices(say), os.fspath(source)
+    notices, place = Notices(say), _watched(source)
+    if heatmaps is not None:
+        heatmaps = local_path(heatmaps, "the folder of heat maps")
     is_camera = "://" in place
     identity = _source_name(place)
     if heatmaps is not None and not is_camera:
@@ -142,18 +145,20 @@ def watch(
         senders.append(Command(command, notices, timeout=command_timeout, has_files=not is_camera))
     with ExitStack() as stack:
         model = LiveModel(
-            Path(bundle), notices, threads=threads, engine=engine, precision=precision
+            as_local(bundle) or bundle, notices, threads=threads, engine=engine, precision=precision
         )
         if not is_camera:
             check_folder(Path(place), once=once)
-        where = default_ledger(bundle, place) if ledger is None else Path(ledger)
+        where = (
+            default_ledger(bundle, place) if ledger is None else local_path(ledger, "the ledger")
+        )
         record = Ledger(where, identity)
         stack.callback(record.close)
         stack.enter_context(_failures_named(record))
         rows: Rows = (
             RowStream(record, ".jsonl" if as_json else ".csv", send or _to_nobody)
             if out is None
-            else RowFile(record, Path(out))
+            else RowFile(record, local_path(out, "a file to which rows are appended"))
         )
         stack.callback(rows.close)
         pictures: Source = (
@@ -200,10 +205,13 @@ def default_ledger(bundle: str | os.PathLike[str], source: str | os.PathLike[str
     """
     from platformdirs import user_state_path
 
-    place = os.fspath(source)
-    both = f"{printable(str(Path(bundle).absolute()))}\n{_source_name(place)}"
+    place = _watched(source)
+    local = as_local(bundle)
+    model = os.fspath(bundle) if local is None else str(Path(local).absolute())
+    both = f"{printable(model)}\n{_source_name(place)}"
     name = Path(place).name if "://" not in place else checked_url(place, "it").hostname
-    words = re.sub(r"[^\w-]+", "-", f"{Path(bundle).stem}-{name}", flags=re.ASCII).strip("-")[:80]
+    named = f"{Path(name_of(bundle)).stem}-{name}"
+    words = re.sub(r"[^\w-]+", "-", named, flags=re.ASCII).strip("-")[:80]
     digest = hashlib.sha256(both.encode()).hexdigest()[:16]
     folder = user_state_path("residua", appauthor=False) / "watch"
     return folder / f"{words}-{digest}.sqlite"
@@ -225,6 +233,14 @@ def _source_name(place: str) -> str:
         digest = hashlib.sha256(without_password(parts).encode()).hexdigest()[:16]
         return f"{parts.scheme}://{parts.hostname} (address {digest})"
     return printable(str(Path(place).resolve()))
+
+
+def _watched(source: str | os.PathLike[str]) -> str:
+    """Return the folder or the camera's address; an object store is neither."""
+    text = os.fspath(source)
+    if is_url(text) and scheme_of(text) in SCHEMES:
+        return str(local_path(text, "a folder that is watched"))
+    return text
 
 
 def _refuse_inside(heatmaps: Path, folder: Path) -> None:

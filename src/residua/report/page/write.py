@@ -91,7 +91,7 @@ def write_report(
     folder = check_report(final, max_gallery)
     scorer = scorer_of(model)
     if recipe is None:
-        bundle = Path(model) if isinstance(model, str | os.PathLike) else None
+        bundle = model if isinstance(model, str | os.PathLike) else None
         recipe = recipe_of(scored.manifest, bundle=bundle)
     parts = standard_sections(
         scorer, scored, evaluation, findings, recipe=recipe, training=training, more=sections

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from residua.images.source import (
     EncodedSource,
     FileSource,
     ImageSource,
+    ParquetSource,
     as_source,
 )
 
@@ -272,6 +274,31 @@ def test_a_subset_reads_the_pictures_chosen(source, spec):
     for batch in batches:
         for failure in batch.failures:
             assert failure.id == source.ids[chosen[failure.index]]
+
+
+@pytest.mark.parametrize(("start", "stop"), [(0, 1), (3, 9), (5, COUNT)])
+def test_a_portion_that_was_sent_elsewhere_is_that_run_of_the_source(source, spec, start, stop):
+    try:
+        portion = source.portion(start, stop)
+    except ConfigurationError as error:
+        assert not isinstance(source, FileSource | ParquetSource)
+        assert "other machines" in str(error)
+        return
+    sent = pickle.loads(pickle.dumps(portion))
+    assert sent.ids == source.ids[start:stop]
+    assert sent.labels == (source.labels and source.labels[start:stop])
+    assert sent.paths == (source.paths and source.paths[start:stop])
+    indices, images, failed = joined(list(source.batches(spec, 2, range(start, stop))))
+    own_indices, own_images, own_failed = joined(list(sent.batches(spec, 3)))
+    assert [start + i for i in own_indices] == indices
+    assert [start + i for i in own_failed] == failed
+    assert np.array_equal(own_images, images)
+
+
+def test_a_portion_of_a_portion_counts_from_its_start(tmp_path):
+    source = from_parquet(tmp_path)
+    assert source.portion(3, 10).portion(2, 5).ids == source.ids[5:8]
+    assert len(source.portion(3, 10).portion(2, 5)) == 3
 
 
 def test_ids_are_printable_and_one_a_picture(source):

@@ -13,6 +13,7 @@ from residua.errors import ConfigurationError, OutputError
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_FLAGGED = 3
+EXIT_STOPPED = 130
 
 app = typer.Typer(
     name="residua",
@@ -71,6 +72,17 @@ EngineName = Annotated[
 LowestPrecision = Annotated[
     str,
     typer.Option(help="float32, or bf16 where scores of it are within 0.1 % of those of float32."),
+]
+Cluster = Annotated[
+    str | None,
+    typer.Option(
+        help="Share the work out on a Ray cluster: HOST:PORT of its head, or auto for the one that "
+        "is here, else one of this machine alone. [default: no cluster]"
+    ),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(help="Workers on the cluster. [default: one for each processor]", min=1),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for a script to read.")]
 

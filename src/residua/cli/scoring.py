@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
@@ -11,18 +12,23 @@ import typer
 from residua.cli.common import (
     EXIT_FAILED,
     EXIT_FLAGGED,
+    EXIT_STOPPED,
     AsJson,
     BundlePath,
+    Cluster,
     EngineName,
     LowestPrecision,
     Pictures,
     Threads,
+    Workers,
     app,
+    console,
     escape,
     pictures,
     print_table,
     say,
 )
+from residua.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from residua.engines.base import Precision
@@ -52,13 +58,31 @@ def score(
     threads: Threads = None,
     engine: EngineName = "auto",
     precision: LowestPrecision = "float32",
+    cluster: Cluster = None,
+    workers: Workers = None,
     as_json: AsJson = False,
 ) -> None:
     """Score pictures with a saved model.
 
     On a terminal the most anomalous are shown; into a pipe go all, as CSV or with --json as JSON
-    lines. With --fdr nothing is shown until all are scored.
+    lines. With --fdr nothing is shown until all are scored. With --cluster the scores go to a
+    folder of Parquet files, and a run that was ended goes on where it was when started again.
     """
+    if cluster is not None:
+        _refuse_beside_cluster(
+            {
+                "--maps": maps is not None,
+                "--fdr": fdr is not None,
+                "--threads": threads is not None,
+                "--engine": engine not in ("auto", "onnxruntime"),
+                "--precision": precision != "float32",
+                "--json": as_json,
+            }
+        )
+        _score_on_cluster(bundle, data, out, cluster, workers, fail_on_anomaly=fail_on_anomaly)
+        return
+    if workers is not None:
+        raise ConfigurationError("--workers is for --cluster; on one machine, see --threads")
     from contextlib import ExitStack
 
     from residua.engines.registry import DEFAULT, ENGINES
@@ -105,6 +129,72 @@ def score(
     for name, path in (("scores", out), ("heat maps", maps)):
         if path is not None:
             say(f"{name}: {escape(path)}")
+    if fail_on_anomaly and summary.flagged:
+        raise typer.Exit(EXIT_FLAGGED)
+    if summary.failed:
+        raise typer.Exit(EXIT_FAILED)
+
+
+# Why an option of one machine has no place on a cluster.
+_NOT_ON_A_CLUSTER = MappingProxyType(
+    {
+        "--maps": "heat maps are drawn on one machine: score the few that matter once more there",
+        "--fdr": "it judges all pictures together, and no machine holds them all: use "
+        "residua.scoring.calibration.discoveries on the scores",
+        "--threads": "each worker has one; see --workers",
+        "--engine": "ONNX Runtime computes, so that all nodes give the same scores",
+        "--precision": "float32 is computed, so that all nodes give the same scores",
+        "--json": "the scores go to the folder of --out",
+    }
+)
+
+
+def _refuse_beside_cluster(given: dict[str, bool]) -> None:
+    for name, there in given.items():
+        if there:
+            raise ConfigurationError(
+                f"{name} cannot be had with --cluster: {_NOT_ON_A_CLUSTER[name]}"
+            )
+
+
+def _score_on_cluster(
+    bundle: Any,
+    data: list[str],
+    out: Any,
+    address: str,
+    workers: int | None,
+    *,
+    fail_on_anomaly: bool,
+) -> None:
+    from residua.cluster.progress import ShowProgress
+    from residua.cluster.scoring import score_on_cluster
+    from residua.summary import Summary
+
+    if out is None:
+        raise ConfigurationError(
+            "--cluster needs --out: the folder of the scores, such as s3://bucket/scores.parquet"
+        )
+    source = pictures(data)
+    if not source:  # no path on standard input is a quiet day, not an error
+        say(Summary(keep=0).line())
+        return
+    try:
+        with ShowProgress(console()) as show:
+            found = score_on_cluster(
+                bundle, source, out, address=address, workers=workers, watch=show
+            )
+    except KeyboardInterrupt:
+        say(
+            f"Stopped by Ctrl-C; what is done stays in {escape(str(out))}, and the same command "
+            f"goes on."
+        )
+        raise typer.Exit(EXIT_STOPPED) from None
+    summary = Summary(keep=0)
+    summary.scored, summary.flagged, summary.failed = found.counts
+    say(summary.line())
+    if found.before:
+        say(f"{found.before:,} of them by an earlier run")
+    say(f"scores: {escape(str(out))}")
     if fail_on_anomaly and summary.flagged:
         raise typer.Exit(EXIT_FLAGGED)
     if summary.failed:

@@ -21,8 +21,8 @@ from residua import __version__
 from residua.bundle import open_bundle, revision_of
 from residua.cluster.parts import Part, fingerprint, part_size_for, parts_of, whole_batches
 from residua.cluster.results import Counts, ResultFolder, RunRecord
-from residua.cluster.session import AUTO, Session, connected
-from residua.cluster.worker import IN_FLIGHT, Answer, Job, PartScorer, bundle_files
+from residua.cluster.session import AUTO, Session, connected, ray_package
+from residua.cluster.worker import Answer, Attempts, Job, PartScorer, bundle_files
 from residua.errors import (
     ClusterError,
     ClusterUnavailable,
@@ -33,10 +33,10 @@ from residua.errors import (
 )
 from residua.images.resolve import resolve_source
 from residua.images.source import ImageSource
-from residua.storage import as_local, is_url, local_copy
+from residua.storage import as_local, local_copy
 
-RESTARTS = 8
-"""How often a worker may be lost and come back while it does its share, before the run ends."""
+IN_FLIGHT = 2
+"""Parts that a worker has at a time: while it scores one, the next is on its way."""
 # Parts that are handed to Ray at a time: so many for each worker, and so many in all at least.
 _PARTS_A_WORKER, _FEWEST_AT_A_TIME = 16, 64
 _SECONDS_FOR_A_PROCESSOR = 60.0
@@ -122,9 +122,10 @@ def score_on_cluster(
     ClusterUnavailable
         See `residua.cluster.session.connected`; or all its processors are taken.
     WorkersLost
-        A worker was lost more often than `RESTARTS` times.
+        Workers cannot start.
     ClusterError
-        A worker cannot do its part; the text says why.
+        A worker cannot do its part; the text says why. One reason is that as many workers as
+        `residua.cluster.worker.ATTEMPTS` were lost over it.
     """
     if workers is not None and workers < 1:
         raise ConfigurationError(f"workers is {workers}; wanted at least 1")
@@ -146,7 +147,7 @@ def score_on_cluster(
     if kept is not None:
         folder.require_same(kept, wanted)
         lacking, counts = _lacking(folder, kept)
-        if not lacking:
+        if not lacking:  # no cluster is needed
             folder.finish(counts)
             return Progress(len(source), len(source), counts, 0.0, 0)
     with connected(address, processors=workers) as session:
@@ -156,9 +157,10 @@ def score_on_cluster(
                 update={"part_size": part_size_for(len(source), spec, count)}
             )
         record = folder.begin(wanted)
-        lacking, counts = _lacking(folder, record)
+        if kept is None:
+            lacking, counts = _lacking(folder, record)
         _await_processor()
-        job = Job(_shared(files), revision, __version__, os.getcwd(), folder.location)  # noqa: PTH109
+        job = Job(*_shared(files), revision, __version__, os.getcwd(), folder.location)  # noqa: PTH109
         run = _Run(source, folder, record, job, count, watch or (lambda progress: None))
         return run.finished(lacking, counts)
 
@@ -232,9 +234,6 @@ class _Run:
                     size=min(self._workers, len(rows)), max_tasks_in_flight_per_actor=IN_FLIGHT
                 ),
                 num_cpus=1,
-                max_restarts=RESTARTS,
-                max_task_retries=-1,
-                scheduling_strategy="SPREAD",
             )
             try:
                 for row in answers.iter_rows():
@@ -303,30 +302,32 @@ def _workers(session: Session, wanted: int | None) -> int:
 
 def _await_processor() -> None:
     """Wait a while for a processor that no other work has."""
-    import ray
-
-    free: Any = ray.available_resources
+    free = ray_package().available_resources
     until = time.monotonic() + _SECONDS_FOR_A_PROCESSOR
     while free().get("CPU", 0) < 1:
         if time.monotonic() > until:
             raise ClusterUnavailable(
-                f"other work has had all processors of the cluster for {_SECONDS_FOR_A_PROCESSOR:g} "
-                f"s; wait for it to end, or add nodes"
+                f"for {_SECONDS_FOR_A_PROCESSOR:g} s other work has had all processors of the "
+                f"cluster; wait for it to end, or add nodes"
             )
         time.sleep(0.5)
 
 
-def _shared(files: dict[str, bytes]) -> Any:
-    import ray
+def _shared(files: dict[str, bytes]) -> tuple[Any, Any]:
+    """Return references to the bundle's files and to the count of attempts, on this node."""
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    return ray.put(files)
+    ray = ray_package()
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
+    attempts = ray.remote(num_cpus=0, max_restarts=-1, scheduling_strategy=here)(Attempts)
+    return ray.put(files), attempts.remote()
 
 
 def _place_of(data: Any) -> str:
     """Return where the pictures are, in so far as their ids do not say it."""
     if isinstance(data, str | os.PathLike):
-        text = os.fspath(data)
-        return text if is_url(text) and as_local(text) is None else str(Path(as_local(text) or text).absolute())
+        local = as_local(data)
+        return os.fspath(data) if local is None else str(Path(local).absolute())
     return "" if isinstance(data, ImageSource) else os.getcwd()  # noqa: PTH109
 
 

@@ -18,6 +18,7 @@ from residua.images.parallel import usable_processors
 AUTO = "auto"
 """The cluster of this environment; where there is none, one that is made here for the while."""
 
+_LOG_LEVEL = "RAY_BACKEND_LOG_LEVEL"
 _SECONDS_TO_ANSWER = 5.0
 # What a gRPC server is greeted with, and what its answer begins with: HTTP/2's settings.
 _GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
@@ -36,12 +37,12 @@ class Session:
     @property
     def processors(self) -> int:
         """Processors of all nodes that are alive now, as Ray counts them."""
-        return int(_ray().cluster_resources().get("CPU", 0))
+        return int(ray_package().cluster_resources().get("CPU", 0))
 
     @property
     def nodes(self) -> int:
         """Nodes that are alive now."""
-        return sum(bool(node["Alive"]) for node in _ray().nodes())
+        return sum(bool(node["Alive"]) for node in ray_package().nodes())
 
 
 @contextlib.contextmanager
@@ -77,7 +78,7 @@ def connected(address: str = AUTO, *, processors: int | None = None) -> Iterator
     """
     if processors is not None and processors < 1:
         raise ConfigurationError(f"processors is {processors}; wanted at least 1")
-    ray = _ray()
+    ray = ray_package()
     if ray.is_initialized():
         yield _joined(ray, address)
         return
@@ -98,7 +99,14 @@ def connected(address: str = AUTO, *, processors: int | None = None) -> Iterator
         _forget(ray)
 
 
-def _ray() -> Any:
+def ray_package() -> Any:
+    """Return the package ``ray``, with its usage statistics off.
+
+    Raises
+    ------
+    MissingExtra
+        It is not installed.
+    """
     # Read when Ray is imported; a person's own setting stands.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
@@ -109,17 +117,48 @@ def _ray() -> Any:
 
 
 def _init(ray: Any, **options: Any) -> None:
-    # Ray warns of its own coming changes, which nobody here can do anything about.
     import warnings
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        ray.init(log_to_driver=False, logging_level="ERROR", **options)
+    # What Ray's library writes goes by this variable, read once; and it writes that it read it.
+    level = os.environ.get(_LOG_LEVEL)
+    os.environ[_LOG_LEVEL] = level or "fatal"
+    _show_lost_workers(ray, False)
+    try:
+        with _quiet_stderr(), warnings.catch_warnings():
+            # Ray warns of its own coming changes, which nobody here can do anything about.
+            warnings.simplefilter("ignore")
+            ray.init(log_to_driver=False, logging_level="ERROR", **options)
+    finally:
+        if level is None:
+            del os.environ[_LOG_LEVEL]
+
+
+@contextlib.contextmanager
+def _quiet_stderr() -> Iterator[None]:
+    """Drop what is written to standard error, by whatever: a library's own code among it."""
+    try:
+        kept = os.dup(2)
+    except OSError:  # there is none
+        yield
+        return
+    try:
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def _forget(ray: Any) -> None:
     with contextlib.suppress(Exception):  # the cluster may be gone, and that is no matter now
         ray.shutdown()
+    _show_lost_workers(ray, True)
+
+
+def _show_lost_workers(ray: Any, shown: bool) -> None:
+    """Have Ray print, or not, that it lost a worker, which is made good and no news."""
+    ray._private.worker._worker_logs_enabled = shown
 
 
 def _joined(ray: Any, address: str) -> Session:
@@ -189,7 +228,7 @@ def _host_and_port(address: str) -> tuple[str, int]:
     host = host.strip("[]")
     # Ray writes the machine's own address for all of these.
     if host in ("localhost", "127.0.0.1", "::1"):
-        host = str(_ray().util.get_node_ip_address())
+        host = str(ray_package().util.get_node_ip_address())
     return host, int(port)
 
 

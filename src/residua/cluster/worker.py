@@ -7,6 +7,7 @@ import os
 import pickle
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,16 +20,39 @@ from residua.bundle import revision_of
 from residua.cluster.alone import fatal_pictures
 from residua.cluster.parts import Part
 from residua.cluster.results import Counts, ResultFolder
+from residua.cluster.session import ray_package
 from residua.engines.registry import DEFAULT
-from residua.errors import BundleAltered, ConfigurationError, OutputError, ResiduaError
-from residua.errors import UnreadableFile as Unreadable
+from residua.errors import (
+    BundleAltered,
+    ConfigurationError,
+    OutputError,
+    ResiduaError,
+    UnreadableFile,
+    WorkersLost,
+)
 from residua.images.parallel import usable_processors
 from residua.images.source import ImageSource
 from residua.runtime import BundleScorer
 from residua.scoring.verdicts import Verdict, VerdictMaker, batch_size_for
 
-IN_FLIGHT = 2
-"""Parts that a worker is given at a time: while it scores one, the next is on its way."""
+ATTEMPTS = 4
+"""How often a part is begun by workers that are then lost, before it is given up."""
+
+
+class Attempts:
+    """How often each part was begun and not ended; one actor keeps it for all workers of a run."""
+
+    def __init__(self) -> None:
+        self._begun: Counter[int] = Counter()
+
+    def begin(self, number: int) -> int:
+        """Note that a part is begun; returns the how manyth time it is."""
+        self._begun[number] += 1
+        return self._begun[number]
+
+    def end(self, number: int) -> None:
+        """Note that a part's worker was not lost."""
+        del self._begun[number]
 
 
 class Job(NamedTuple):
@@ -36,6 +60,8 @@ class Job(NamedTuple):
 
     files: Any
     """The bundle's files, name to content, as a reference into Ray's object store."""
+    attempts: Any
+    """The actor of `Attempts`."""
     revision: str
     """The bundle's; see `residua.bundle.revision_of`."""
     version: str
@@ -53,6 +79,8 @@ class Answer(NamedTuple):
     """The part's."""
     node: str = ""
     """Address of the worker's node."""
+    pid: int = 0
+    """The worker's process there."""
     trouble: str = ""
     """Why nothing came of it; empty: its file is written."""
     unseen: bool = False
@@ -86,8 +114,7 @@ class PartScorer:
 
     def __init__(self, job: Job) -> None:
         self._trouble = ""
-        # A lost worker comes back with the parts that it had, and one of these may have ended it.
-        self._suspect_parts = IN_FLIGHT if _was_lost_before() else 0
+        self._job = job
         with contextlib.suppress(OSError):
             os.chdir(job.folder)
         try:
@@ -110,10 +137,11 @@ class PartScorer:
     def __call__(self, batch: Mapping[str, Any]) -> dict[str, list[Any]]:
         """Score the one part of a batch; returns its `Answer` as a batch of one row."""
         part: Part = pickle.loads(batch["part"][0])
-        answer = Answer(part.number, _node(), self._trouble)
+        answer = Answer(part.number, _node(), os.getpid(), self._trouble)
         if not self._trouble:
             try:
                 answer = self._answer(part, batch["name"][0])
+                self._job.attempts.end.remote(part.number)
             except (ResiduaError, OSError) as error:
                 answer = answer._replace(trouble=str(error) or type(error).__name__)
         return {key: [value] for key, value in answer._asdict().items()}
@@ -122,7 +150,7 @@ class PartScorer:
         start = time.perf_counter()
         scored = PartVerdicts(self._scorer, self._calibration, part.source, self._fatal(part))
         rows = list(scored)
-        answer = Answer(part.number, _node())
+        answer = Answer(part.number, _node(), os.getpid())
         if scored.unseen == len(rows) and not part.confirmed:
             return answer._replace(unseen=True)
         self._out.write_part(name, rows)
@@ -137,9 +165,16 @@ class PartScorer:
         )
 
     def _fatal(self, part: Part) -> list[int]:
-        if not self._suspect_parts:
+        """Return the pictures that end their reader, if the part's last reader was lost."""
+        attempt = _begun(self._job.attempts, part.number)
+        if attempt == 1:
             return []
-        self._suspect_parts -= 1
+        if attempt > ATTEMPTS:
+            raise WorkersLost(
+                f"it was begun {ATTEMPTS} times, and each time its worker was lost, though no "
+                f"picture from {part.source.ids[0]} to {part.source.ids[-1]} ends a process by "
+                f"itself; give the nodes more memory"
+            )
         with tempfile.TemporaryDirectory(prefix="residua-") as folder:
             _unpack(self._files, Path(folder))
             return fatal_pictures(Path(folder), part.source)
@@ -202,7 +237,7 @@ class PartVerdicts:
         for batch in batches:
             read = time.perf_counter()
             self.seconds_reading += read - start
-            self.unseen += sum(isinstance(one.error, Unreadable) for one in batch.failures)
+            self.unseen += sum(isinstance(one.error, UnreadableFile) for one in batch.failures)
             scored = self._scorer.score_batch(batch.images) if len(batch.indices) else None
             self.seconds_computing += time.perf_counter() - read
             yield from self._maker.of(batch, scored)
@@ -226,9 +261,7 @@ def bundle_files(path: Path) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in path.iterdir() if file.is_file()}
 
 
-def _opened(
-    files: Mapping[str, bytes], revision: str
-) -> tuple[BundleScorer, NDArray[np.float64]]:
+def _opened(files: Mapping[str, bytes], revision: str) -> tuple[BundleScorer, NDArray[np.float64]]:
     """Open the bundle, verified, with its calibration scores; nothing of it stays on the disk."""
     with tempfile.TemporaryDirectory(prefix="residua-") as name:
         folder = Path(name)
@@ -247,19 +280,17 @@ def _unpack(files: Mapping[str, bytes], folder: Path) -> None:
 
 
 def _fetched(files: Any) -> Mapping[str, bytes]:
-    import ray
-
-    fetched: Mapping[str, bytes] = ray.get(files)
+    fetched: Mapping[str, bytes] = ray_package().get(files)
     return fetched
 
 
-def _was_lost_before() -> bool:
-    import ray
-
-    return bool(ray.get_runtime_context().was_current_actor_reconstructed)
+def _begun(attempts: Any, number: int) -> int:
+    ray = ray_package()
+    try:
+        return int(ray.get(attempts.begin.remote(number)))
+    except ray.exceptions.RayError:  # lost itself, and back in a while with nothing noted
+        return 1
 
 
 def _node() -> str:
-    import ray
-
-    return str(ray.util.get_node_ip_address())
+    return str(ray_package().util.get_node_ip_address())

@@ -1,0 +1,327 @@
+"""Scoring on a Ray cluster of this machine, beside `residua score` and with one worker or two.
+
+    scripts/bench cluster_scoring [--files 10000] [--few 3000] [--repeats 2] [--side 256] [--page]
+
+Generated JPEG files in colour are scored by the default network and score. First by the command as
+it is, start of the program included: on one machine, on a cluster that is up, and with the start of
+a cluster. Then, on a cluster that is up and with fewer files, by one worker and by two; and by a
+pipeline in which tasks of Ray Data decode for an actor that scores, which decision 20 rejected.
+What a picture costs is what the workers measured; the last table carries it to 10⁹ pictures.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from _page import Goal, Table, parser, publish
+from _table import alternate, median_of, paired_ratio
+from residua.cluster.parts import fingerprint, part_size_for, parts_of
+from residua.cluster.scoring import Progress, score_on_cluster
+from residua.cluster.worker import Answer
+from residua.images.resolve import resolve_source
+
+NAME = "cluster_scoring"
+MOST_OVERHEAD, LEAST_GAIN = 1.25, 1.7
+QUALITY = 90
+# The case that docs/scale.md argues about.
+PICTURES, NODES, PROCESSORS = 10**9, 100, 16
+HERE, UP, WITH_START = "one machine", "cluster that is up", "cluster, its start included"
+ONE, TWO, APART = "one worker", "two workers", "decoding in tasks, one actor"
+
+
+def main() -> None:
+    made = parser(__doc__)
+    made.add_argument("--files", type=int, default=10_000)
+    made.add_argument("--few", type=int, default=3_000, help="files for one worker against two")
+    made.add_argument("--repeats", type=int, default=2)
+    made.add_argument("--side", type=int, default=256)
+    options = made.parse_args()
+    with tempfile.TemporaryDirectory(prefix="residua-bench-") as name:
+        work = Path(name)
+        draw(work / "files", options.files, options.side)
+        few = work / "few"
+        few.mkdir()
+        for file in sorted((work / "files").iterdir())[: options.few]:
+            (few / file.name).hardlink_to(file)
+        bundle = fitted(few, options.side, work / "model.residua")
+        with two_processors() as address:
+            whole = alternate(commands(bundle, work / "files", work, address), options.repeats)
+            shares, answers = scaling(bundle, few, work, address, options.repeats)
+        costs = Costs.of(work / "files", answers, work / TWO, options.side, bundle)
+    overhead = {side: paired_ratio(whole[side], whole[HERE]) for side in (UP, WITH_START)}
+    gain = paired_ratio(shares[ONE], shares[TWO])
+    tables = [
+        Table(
+            f"{options.files:,} JPEG files of {options.side} × {options.side} in colour, "
+            f"{costs.bytes_read / 1e3:.0f} kB each; the command, median of {options.repeats} "
+            f"alternating runs",
+            ("", "seconds", f"time, {HERE} = 1"),
+            [
+                (side, median_of(whole[side], ",.1f"), median_of(overhead[side], ".2f"))
+                if side in overhead
+                else (side, median_of(whole[side], ",.1f"), "1")
+                for side in (HERE, UP, WITH_START)
+            ],
+        ),
+        Table(
+            f"{options.few:,} of the files on a cluster that is up, start of the workers included",
+            ("", "images/s", f"speed, {ONE} = 1"),
+            [
+                (
+                    side,
+                    median_of([options.few / s for s in shares[side]]),
+                    median_of(paired_ratio(shares[ONE], shares[side]), ".2f"),
+                )
+                for side in (ONE, TWO, APART)
+            ],
+        ),
+        Table("What a picture costs", ("", ""), costs.rows()),
+        Table(
+            f"From these, {PICTURES:,} pictures on {NODES} nodes of {PROCESSORS} processors",
+            ("", ""),
+            costs.projected(),
+        ),
+    ]
+    goals = [
+        Goal(
+            f"score {options.files:,} JPEG files on a cluster of this machine that is up, against "
+            f"`residua score`",
+            f"≤ {MOST_OVERHEAD}",
+            median_of(overhead[UP], ".2f"),
+            statistics.median(overhead[UP]) <= MOST_OVERHEAD,
+        ),
+        Goal(
+            "score with two workers, against one",
+            f"≥ {LEAST_GAIN}",
+            median_of(gain, ".2f"),
+            statistics.median(gain) >= LEAST_GAIN,
+        ),
+    ]
+    publish(NAME, tables, goals, page=options.page)
+
+
+class Costs(NamedTuple):
+    """What a picture costs, in seconds of one processor and in bytes."""
+
+    reading: float
+    """Reading and decoding."""
+    computing: float
+    """The network, the score and the verdict."""
+    rest: float
+    """Writing the part and handing it over: a worker's time between parts is not in it."""
+    bytes_read: float
+    bytes_named: float
+    """What the driver sends to a worker."""
+    bytes_written: float
+    bytes_decoded: float
+    """What would be sent if others decoded."""
+    naming: float
+    """The driver's time: listing, fingerprint and cutting into parts."""
+
+    @classmethod
+    def of(cls, folder: Path, answers: list[Answer], out: Path, side: int, bundle: Path) -> Costs:
+        from residua.bundle import open_bundle
+
+        pictures = sum(answer.scored + answer.failed for answer in answers)
+        start = time.perf_counter()
+        source = resolve_source(folder)
+        fingerprint(source, str(folder))
+        spec = open_bundle(bundle).manifest.input
+        size = part_size_for(len(source), spec, 2)
+        named = sum(
+            len(pickle.dumps(part)) for part in parts_of(source, size, range(len(source) // size))
+        )
+        naming = (time.perf_counter() - start) / len(source)
+        written = sum(file.stat().st_size for file in out.glob("part-*"))
+        read = sum(file.stat().st_size for file in folder.iterdir())
+        reading = sum(answer.seconds_reading for answer in answers)
+        computing = sum(answer.seconds_computing for answer in answers)
+        total = sum(answer.seconds for answer in answers)
+        return cls(
+            reading / pictures,
+            computing / pictures,
+            (total - reading - computing) / pictures,
+            read / len(source),
+            named / (len(source) // size * size),
+            written / pictures,
+            float(side * side * 3),
+            naming,
+        )
+
+    def rows(self) -> list[tuple[str, str]]:
+        return [
+            ("reading and decoding, ms of a processor", f"{1e3 * self.reading:.2f}"),
+            ("network, score and verdict, ms of a processor", f"{1e3 * self.computing:.2f}"),
+            ("writing and the like, ms of a processor", f"{1e3 * self.rest:.3f}"),
+            ("listing and cutting into parts, ms of the driver", f"{1e3 * self.naming:.4f}"),
+            ("read from the store, bytes", f"{self.bytes_read:,.0f}"),
+            ("sent by the driver, bytes", f"{self.bytes_named:,.0f}"),
+            ("written, bytes", f"{self.bytes_written:,.0f}"),
+            ("decoded, bytes (sent only where others decode)", f"{self.bytes_decoded:,.0f}"),
+        ]
+
+    def projected(self) -> list[tuple[str, str]]:
+        each = self.reading + self.computing + self.rest
+        hours = PICTURES * each / (NODES * PROCESSORS) / 3600
+        per_node = self.bytes_read * PROCESSORS / each
+        return [
+            ("workers' time, hours", f"{hours:,.1f}"),
+            ("read by a node, MB/s", f"{per_node / 1e6:,.0f}"),
+            ("read by all nodes, GB/s", f"{NODES * per_node / 1e9:,.1f}"),
+            ("hours of a node", f"{hours * NODES:,.0f}"),
+            ("the driver's own work, hours", f"{PICTURES * self.naming / 3600:,.1f}"),
+            ("names that the driver holds, GB", f"{PICTURES * self.bytes_named / 1e9:,.0f}"),
+            ("scores, GB", f"{PICTURES * self.bytes_written / 1e9:,.0f}"),
+        ]
+
+
+def commands(bundle: Path, data: Path, work: Path, address: str) -> dict[str, Callable[[], float]]:
+    """Return the command's runs to be timed."""
+
+    # There "auto" finds no note of a cluster that is up, and starts one.
+    alone = {**os.environ, "RAY_TMPDIR": str(work)}
+
+    def run(out: str, *options: str) -> float:
+        path = work / out
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        program = "from residua.cli import main; main()"
+        command = [sys.executable, "-c", program, "score", bundle, data, "--out", path, *options]
+        start = time.perf_counter()
+        subprocess.run(list(map(str, command)), check=True, stderr=subprocess.DEVNULL, env=alone)
+        return time.perf_counter() - start
+
+    return {
+        HERE: lambda: run("local.parquet", "--engine", "onnxruntime"),
+        UP: lambda: run("up.parquet", "--cluster", address),
+        WITH_START: lambda: run("started.parquet", "--cluster", "auto"),
+    }
+
+
+def scaling(
+    bundle: Path, data: Path, work: Path, address: str, repeats: int
+) -> tuple[dict[str, list[float]], list[Answer]]:
+    """Time one worker, two, and decoding apart; returns what two workers said last, too."""
+    from residua.cluster.session import connected
+
+    answers: list[Answer] = []
+
+    def run(side: str, workers: int) -> float:
+        out = work / side
+        shutil.rmtree(out, ignore_errors=True)
+        answers.clear()
+
+        def watch(progress: Progress) -> None:
+            answers.extend(progress.answers)
+
+        return score_on_cluster(bundle, data, out, workers=workers, watch=watch).seconds
+
+    with connected(address):
+        seconds = alternate(
+            {
+                ONE: lambda: run(ONE, 1),
+                APART: lambda: decoded_apart(bundle, data),
+                TWO: lambda: run(TWO, 2),
+            },
+            repeats,
+        )
+    return seconds, list(answers)
+
+
+def decoded_apart(bundle: Path, data: Path) -> float:
+    """Score with tasks of Ray Data that decode, and one actor that scores what they made."""
+    import ray.data
+
+    from residua.bundle import open_bundle
+    from residua.cluster.scoring import _quiet_data
+
+    source = resolve_source(data)
+    spec = open_bundle(bundle).manifest.input
+    size = part_size_for(len(source), spec, 2)
+    numbers = range(-(-len(source) // size))
+    rows = [{"part": pickle.dumps(part)} for part in parts_of(source, size, numbers)]
+
+    def decoded(batch: dict[str, Any]) -> dict[str, np.ndarray]:
+        part = pickle.loads(batch["part"][0])
+        return {"images": next(part.source.batches(spec, size, workers=1)).images}
+
+    class Scoring:
+        def __init__(self) -> None:
+            from residua.runtime import BundleScorer
+
+            self.scorer = BundleScorer(bundle, threads=1, engine="onnxruntime")
+
+        def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+            return {"score": self.scorer.anomaly_scores(batch["images"])}
+
+    start = time.perf_counter()
+    with _quiet_data():
+        scores = (
+            ray.data.from_items(rows, override_num_blocks=len(rows))
+            .map_batches(decoded, batch_size=1, num_cpus=1)
+            .map_batches(
+                Scoring, batch_size=size, compute=ray.data.ActorPoolStrategy(size=1), num_cpus=1
+            )
+        )
+        count = sum(1 for _ in scores.iter_rows())
+    assert count == len(source)
+    return time.perf_counter() - start
+
+
+@contextmanager
+def two_processors() -> Iterator[str]:
+    """Run a cluster of two processors on this machine; yields its address."""
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(
+        initialize_head=True,
+        head_node_args={
+            "num_cpus": 2, "include_dashboard": False, "object_store_memory": 2 * 1024**3
+        },
+    )  # fmt: skip
+    try:
+        yield str(cluster.address)
+    finally:
+        cluster.shutdown()
+
+
+def draw(folder: Path, count: int, side: int) -> None:
+    """Write soft noise in colour, no two files equal."""
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for number in range(count):
+        coarse = rng.integers(0, 256, (side // 16, side // 16, 3), np.uint8)
+        grain = rng.integers(0, 24, (side, side, 1), np.uint8)
+        soft = np.asarray(Image.fromarray(coarse).resize((side, side), Image.Resampling.BICUBIC))
+        picture = np.clip(soft.astype(np.int16) + grain, 0, 255).astype(np.uint8)
+        Image.fromarray(picture).save(folder / f"{number:06}.jpg", quality=QUALITY)
+
+
+def fitted(data: Path, side: int, path: Path) -> Path:
+    from residua import AutoencoderDetector
+    from residua.errors import ResiduaWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResiduaWarning)
+        detector = AutoencoderDetector(
+            image_size=side, channels=3, epochs=1, on_failed_fit="warn", batch_size=8
+        )
+        return detector.fit(sorted(map(str, data.iterdir()))[:160]).save(path)
+
+
+if __name__ == "__main__":
+    main()

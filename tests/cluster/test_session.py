@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import ray
+
+from residua.cluster.session import connected
+from residua.errors import ClusterUnavailable, ConfigurationError, MissingExtra
+
+
+@pytest.fixture
+def unconnected() -> Iterator[None]:
+    """Have this program connected to no cluster, though another test's may run."""
+    if ray.is_initialized():
+        address = ray.get_runtime_context().gcs_address
+        ray.shutdown()
+        yield
+        ray.shutdown()
+        ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+    else:
+        yield
+
+
+@pytest.fixture
+def silent() -> Iterator[str]:
+    """An address at which connections are taken and nothing is ever said."""
+    with socket.socket() as listener:
+        listener.bind(("", 0))
+        listener.listen()
+        yield f"127.0.0.1:{listener.getsockname()[1]}"
+
+
+def test_a_dead_address_is_told_in_seconds(unconnected, monkeypatch) -> None:
+    start = time.monotonic()
+    with pytest.raises(ClusterUnavailable, match=r"no Ray cluster at 127.0.0.1:1: .*refused"):
+        connected("127.0.0.1:1").__enter__()
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+    with pytest.raises(ClusterUnavailable, match="of the variable RAY_ADDRESS"):
+        connected().__enter__()
+    assert time.monotonic() - start < 30
+
+
+def test_an_address_that_never_answers_is_told_in_seconds(unconnected, silent, monkeypatch) -> None:
+    monkeypatch.setattr("residua.cluster.session._SECONDS_TO_ANSWER", 0.3)
+    with pytest.raises(ClusterUnavailable, match="nothing answers within"):
+        connected(silent).__enter__()
+
+
+@pytest.mark.parametrize("answer", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"?"])
+def test_a_server_of_another_kind_is_no_cluster(unconnected, answer: bytes) -> None:
+    with socket.socket() as listener:
+        listener.bind(("", 0))
+        listener.listen()
+
+        def serve() -> None:
+            peer, _ = listener.accept()
+            with peer:
+                peer.recv(100)
+                peer.sendall(answer)
+
+        server = threading.Thread(target=serve)
+        server.start()
+        with pytest.raises(ClusterUnavailable, match=r"another protocol|reset"):
+            connected(f"127.0.0.1:{listener.getsockname()[1]}").__enter__()
+        server.join()
+
+
+@pytest.mark.parametrize("address", ["here", "ray://head:10001", ":6379", "head:0", "head:70000"])
+def test_an_address_of_another_form_is_refused(unconnected, address: str) -> None:
+    with pytest.raises(ConfigurationError, match="HOST:PORT"):
+        connected(address).__enter__()
+
+
+def test_without_ray_the_extra_is_named(monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(MissingExtra, match=r"residua\[ray\]"):
+        connected().__enter__()
+
+
+def test_other_versions_are_told_apart_from_a_cluster_that_is_not_there(
+    cluster, unconnected
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ray, "__version__", "1.0.0")
+        with pytest.raises(ClusterUnavailable, match="another version of Ray or Python"):
+            connected(cluster.address).__enter__()
+
+
+def test_a_program_that_is_connected_stays_so(cluster) -> None:
+    with connected() as session:
+        assert (session.address, session.started_here) == (cluster.address, False)
+        assert (session.processors, session.nodes) == (2, 2)
+    assert ray.is_initialized()
+    with pytest.raises(ConfigurationError, match="connected to the cluster at"):
+        connected("127.0.0.1:1").__enter__()
+
+
+def test_auto_makes_a_cluster_for_the_while_and_leaves_nothing(
+    bundle: Path, many: Path, tmp_path: Path
+) -> None:
+    """The command as it is, where neither it nor its workers can import a training package."""
+    for name in ("torch", "lightning", "sklearn", "matplotlib"):
+        absent = f"raise ModuleNotFoundError(\"No module named '{name}'\", name='{name}')"
+        (tmp_path / f"{name}.py").write_text(absent)
+    out = tmp_path / "scores.parquet"
+    arguments = ["score", bundle, many, "--cluster", "auto", "--workers", "1", "--out", out]
+    environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+    path = [str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment["PYTHONPATH"] = os.pathsep.join(path)
+    environment["RAY_TMPDIR"] = str(tmp_path)  # here lies no note of another test's cluster
+    before = set(Path("/tmp").glob("residua-ray-*"))
+    done = subprocess.run(
+        [sys.executable, "-c", "from residua.cli import main; main()", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 1  # three files are no pictures
+    assert done.stdout == ""
+    assert "980 scored" in done.stderr
+    assert "3 could not be read" in done.stderr
+    assert "ray" not in done.stderr.lower().replace(str(tmp_path).lower(), "")
+    assert (out / "_SUCCESS").exists()
+    assert set(Path("/tmp").glob("residua-ray-*")) == before

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from residua.errors import TrainingDiverged
-from residua.models import build_model
+from residua.models import MODELS, build_model
 from residua.training.config import TrainingConfig
 from residua.training.feeding import PixelBatches
 from residua.training.fit import Feed, run_epochs
@@ -110,3 +110,12 @@ def test_a_team_diverges_together_at_the_end_of_the_epoch(pixels: NDArray[np.uin
 
     with pytest.raises(TrainingDiverged, match="the loss became nan at step 4"):
         learn(pixels, OtherIsSick())
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_step_takes_in_all_weights_of_a_network(name: str) -> None:
+    # Else the workers of a cluster would wait for gradients that never come.
+    shape = {"seed-mnist": (28, 28, 1), "seed-caltech": (64, 64, 3)}.get(name, (32, 32, 3))
+    model = build_model(name, shape).train()
+    model.training_losses(torch.rand(4, shape[2], *shape[:2]))["loss"].backward()
+    assert [name for name, weight in model.named_parameters() if weight.grad is None] == []

@@ -21,6 +21,7 @@ from residua.cluster.state import fetched, put
 from residua.errors import ConfigurationError, NoReadableImage, ResiduaError, TrainingDiverged
 from residua.images.preprocess import InputSpec
 from residua.material import material_of
+from residua.models import MODELS
 from residua.settings import FitSettings
 from residua.training.config import EpochRecord, TrainingConfig
 from residua.training.feeding import PixelBatches, near
@@ -82,9 +83,17 @@ class Trained(NamedTuple):
 
 
 class RayTeam(Team):
-    """The workers that Ray Train has brought together."""
+    """The workers that Ray Train has brought together.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    all_weights : bool
+        Whether each step of the network takes in all its weights, so that nobody need look for
+        those without a gradient.
+    """
+
+    def __init__(self, *, all_weights: bool) -> None:
+        self.all_weights = all_weights
         self.rank = torch.distributed.get_rank()
         self.size = torch.distributed.get_world_size()
 
@@ -108,7 +117,9 @@ class RayTeam(Team):
 
         api: Any = ray.train.lightning
         # Batch statistics are joined once an epoch (see TrainingModule), not at each step.
-        strategy = api.RayDDPStrategy(broadcast_buffers=False)
+        strategy = api.RayDDPStrategy(
+            broadcast_buffers=False, find_unused_parameters=not self.all_weights
+        )
         return {
             "devices": "auto",
             "strategy": strategy,
@@ -124,7 +135,8 @@ def train_share(given: dict[str, Job]) -> Trained | ResiduaError:
     """
     import ray
 
-    job, team = given["job"], RayTeam()
+    job = given["job"]
+    team = RayTeam(all_weights=job.settings.model in MODELS)
     if team.rank == 0:
         job.conductor.tell.remote(Gathered(team.size))
     source = ray.get(job.source)

@@ -25,6 +25,8 @@ KILLS = 3
 EPOCHS, PICTURES, SIDE = 30, 512, 64
 # A difference of AUROC that another order of the same sums can make.
 _NO_DIFFERENCE = 0.01
+# What one seed may differ by from another, where one fit alone is compared.
+_NO_LOSS = 0.03
 
 
 class Fit(NamedTuple):
@@ -48,15 +50,20 @@ def checks() -> Iterator[Check]:
         f"A worker killed at {KILLS} random moments of a cluster's fit costs time and no quality.",
         lambda: _tried(_kill_workers),
     )
+    yield Check(
+        "cluster-fit-node-lost",
+        "A fit on a cluster that loses one of its two machines goes on with the other.",
+        lambda: _tried(_lose_node),
+    )
 
 
 class Trial:
     """Surfaces to learn from and to judge by, and a cluster of two nodes of one processor."""
 
-    def __init__(self, work: Path, address: str) -> None:
+    def __init__(self, work: Path, cluster: Any, second: Any) -> None:
         from residua import load_dataset
 
-        self.work, self.address = work, address
+        self.cluster, self.second = cluster, second
         self.trusted = load_dataset("surfaces", "train", n=PICTURES, size=(SIDE, SIDE), channels=1)
         self.test = load_dataset("surfaces", "test", size=(SIDE, SIDE), channels=1)
         self.state = work / "state"
@@ -70,7 +77,7 @@ class Trial:
         from residua.cluster.fitting import discard_state, fit_on_cluster
 
         detector = AutoencoderDetector(epochs=EPOCHS, precision="float32", random_state=seed)
-        place = Place(self.address, workers)
+        place = Place(str(self.cluster.address), workers)
         start = time.monotonic()
         fit_on_cluster(detector, self.trusted, storage=self.state, place=place)
         seconds = time.monotonic() - start
@@ -104,7 +111,7 @@ def _kill_workers(trial: Trial) -> Finding:
     moments = random.Random(0).sample(range(2, EPOCHS - 3), KILLS)
     killed, fits = [], []
     for moment in moments:
-        with _killing(trial, moment) as at:
+        with _after(trial, moment, _kill_a_worker) as at:
             fits.append(trial.fit(2, SEEDS[0]))
         killed += at
     least = min(fit.auroc for fit in undisturbed)
@@ -120,37 +127,62 @@ def _kill_workers(trial: Trial) -> Finding:
     )
 
 
+def _lose_node(trial: Trial) -> Finding:
+    undisturbed = trial.fit(2, SEEDS[0])
+    with _after(
+        trial,
+        EPOCHS // 3,
+        lambda: trial.cluster.remove_node(trial.second, allow_graceful=False),
+    ) as at:
+        fit = trial.fit(2, SEEDS[0])
+    whole = fit.epochs == list(range(1, EPOCHS + 1))
+    return Finding(
+        whole and bool(at) and fit.auroc >= undisturbed.auroc - _NO_LOSS,
+        f"lost after epoch {', '.join(map(str, at))} of {EPOCHS}; each epoch once: "
+        f"{'yes' if whole else 'NO'}; AUROC {fit.auroc:.3f}, undisturbed {undisturbed.auroc:.3f}; "
+        f"{fit.seconds:.0f} s instead of {undisturbed.seconds:.0f} s",
+    )
+
+
 @contextmanager
-def _killing(trial: Trial, epoch: int) -> Iterator[list[int]]:
-    """Kill a worker once the state of so many epochs was written; yields when that was."""
-    killed: list[int] = []
+def _after(trial: Trial, epoch: int, act: Callable[[], object]) -> Iterator[list[int]]:
+    """Do something once the state of so many epochs was written; yields when that was."""
+    done: list[int] = []
     over = threading.Event()
 
-    def wait_and_kill() -> None:
+    def wait_and_act() -> None:
         seen: set[int] = set()
         while not over.wait(0.005):
             with contextlib.suppress(OSError):
                 seen.add((trial.state / "attempt-0" / "last.ckpt").stat().st_mtime_ns)
             if len(seen) >= epoch:
-                os.kill(_process_of_a_worker(), signal.SIGKILL)
-                killed.append(len(seen))
+                act()
+                done.append(len(seen))
                 return
 
-    killer = threading.Thread(target=wait_and_kill)
-    killer.start()
+    waiting = threading.Thread(target=wait_and_act)
+    waiting.start()
     try:
-        yield killed
+        yield done
     finally:
         over.set()
-        killer.join()
+        waiting.join()
 
 
-def _process_of_a_worker() -> int:
-    for entry in Path("/proc").iterdir():
+def _kill_a_worker() -> None:
+    for entry in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            if entry.name.isdigit() and b"RayTrainWorker" in (entry / "cmdline").read_bytes():
-                return int(entry.name)
+            trains = b"RayTrainWorker" in (entry / "cmdline").read_bytes()
+            # Its node was started here; there may be other clusters on this machine.
+            if trains and _parent(_parent(int(entry.name))) == os.getpid():
+                os.kill(int(entry.name), signal.SIGKILL)
+                return
     raise LookupError("no worker trains")
+
+
+def _parent(process: int) -> int:
+    status = Path(f"/proc/{process}/status").read_text(encoding="ascii", errors="replace")
+    return int(status.partition("PPid:")[2].split()[0])
 
 
 def _tried(attempt: Callable[[Trial], Finding]) -> Finding:
@@ -165,10 +197,10 @@ def _tried(attempt: Callable[[Trial], Finding]) -> Finding:
             node: dict[str, Any] = {"num_cpus": 1}
             head = {**node, "include_dashboard": False}
             cluster = Cluster(initialize_head=True, head_node_args=head)
-            cluster.add_node(**node)
+            second = cluster.add_node(**node)
             try:
                 with connected(cluster.address):
-                    return attempt(Trial(work, cluster.address))
+                    return attempt(Trial(work, cluster, second))
             finally:
                 cluster.shutdown()
     finally:

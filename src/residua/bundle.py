@@ -118,7 +118,7 @@ class DataRecord(BaseModel):
     skipped: int
     """Pictures that could not be read."""
     fingerprint: str
-    """SHA-256 of all decoded pixels."""
+    """SHA-256 of all decoded pixels; of a fit on a cluster, of the SHA-256 of each picture."""
 
 
 class RecalibrationRecord(BaseModel):

@@ -39,10 +39,10 @@ def test_a_killed_fit_must_be_whole_and_as_good(monkeypatch: pytest.MonkeyPatch)
     kills = iter(range(100))
 
     @contextmanager
-    def killing(trial: Any, epoch: int) -> Iterator[list[int]]:
+    def killing(trial: Any, epoch: int, act: Any) -> Iterator[list[int]]:
         yield [epoch] if next(kills) < 2 * KILLS else []
 
-    monkeypatch.setattr(cluster_fitting, "_killing", killing)
+    monkeypatch.setattr(cluster_fitting, "_after", killing)
     good, bad = (Fits(of_2=[*undisturbed, *last]) for last in ([0.95] * 3, [0.95, 0.95, 0.8]))
     found = cluster_fitting._kill_workers(good)  # type: ignore[arg-type]
     assert found.kept
@@ -55,10 +55,10 @@ def test_a_killed_fit_must_be_whole_and_as_good(monkeypatch: pytest.MonkeyPatch)
 
 def test_a_killed_fit_that_lost_an_epoch_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     @contextmanager
-    def killing(trial: Any, epoch: int) -> Iterator[list[int]]:
+    def killing(trial: Any, epoch: int, act: Any) -> Iterator[list[int]]:
         yield [epoch]
 
-    monkeypatch.setattr(cluster_fitting, "_killing", killing)
+    monkeypatch.setattr(cluster_fitting, "_after", killing)
     fits = Fits(of_2=[0.95] * 6)
     fits.epochs = EVERY[1:]
     assert not cluster_fitting._kill_workers(fits).kept  # type: ignore[arg-type]

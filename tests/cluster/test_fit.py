@@ -161,6 +161,28 @@ def test_a_fit_goes_on_when_a_worker_is_killed(
     assert auroc(fitted, stripes) > 0.95
 
 
+def test_ctrl_c_ends_a_fit_with_the_best_weights_so_far(
+    cluster: TwoNodes, blobs: NDArray[np.uint8], tmp_path: Path
+) -> None:
+    state = tmp_path / "state"
+
+    def press() -> None:
+        while not (state / "attempt-0" / "last.ckpt").exists():
+            time.sleep(0.02)
+        signal.raise_signal(signal.SIGINT)
+
+    finger = threading.Thread(target=press, daemon=True)
+    before = signal.getsignal(signal.SIGINT)
+    finger.start()
+    fitted = detector(epochs=2_000)
+    fit_on_cluster(fitted, blobs, storage=state, place=Place(cluster.address, 1))
+    assert fitted.interrupted_
+    assert fitted.manifest_.interrupted
+    assert 1 <= len(fitted.history_) < 2_000
+    assert signal.getsignal(signal.SIGINT) is before
+    assert len(fitted.predict(blobs)) == len(blobs)
+
+
 def test_a_fit_in_an_object_store_goes_on_when_its_driver_was_killed(
     cluster: TwoNodes,
     bucket: str,
@@ -243,12 +265,18 @@ def test_a_fit_whose_pictures_no_worker_sees_says_so(
 
 
 def process_of_a_worker() -> int:
-    """Return the process that trains as one of the group."""
-    for entry in Path("/proc").iterdir():
+    """Return a process that trains on a node that was started here."""
+    for entry in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            if entry.name.isdigit() and b"RayTrainWorker" in (entry / "cmdline").read_bytes():
+            trains = b"RayTrainWorker" in (entry / "cmdline").read_bytes()
+            if trains and parent(parent(int(entry.name))) == os.getpid():
                 return int(entry.name)
     raise AssertionError("no worker trains")
+
+
+def parent(process: int) -> int:
+    status = Path(f"/proc/{process}/status").read_text(encoding="ascii", errors="replace")
+    return int(status.partition("PPid:")[2].split()[0])
 
 
 def losses(fitted: AutoencoderDetector) -> list[tuple[float, float]]:

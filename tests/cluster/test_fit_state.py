@@ -15,7 +15,7 @@ from residua.cluster.conducting import Failed, Lost
 from residua.cluster.fitting import everywhere
 from residua.cluster.shares import Prints, fingerprint_of, prints_of, read_share
 from residua.cluster.state import SharedState, fetched, put
-from residua.cluster.training import Begun
+from residua.cluster.training import Begun, Gathered
 from residua.errors import CannotResume, Discarded, OutputError, TrainingDiverged, WorkersLost
 from residua.images.preprocess import InputSpec
 from residua.images.source import ArraySource, FileSource
@@ -131,7 +131,7 @@ def test_the_driver_does_not_wait_for_workers_for_ever(tmp_path: Path) -> None:
     watch = watching(tmp_path, wait=0.0)
     with pytest.raises(WorkersLost, match=r"no worker has begun within 0 s: .* no epoch was done"):
         watch.require_patience()
-    watch.hear(Begun(2, 0))
+    watch.hear(Gathered(2))
     watch.require_patience()
     watch.hear(record(1))
     watch.hear(Lost("worker 1: killed"))
@@ -139,7 +139,7 @@ def test_the_driver_does_not_wait_for_workers_for_ever(tmp_path: Path) -> None:
         WorkersLost, match=r"after a loss \(worker 1: killed\).*after epoch 1 is in"
     ):
         watch.require_patience()
-    watch.hear(Begun(1, 1))
+    watch.hear(Gathered(1))
     watch.require_patience()
     assert watch.heard == 4
 

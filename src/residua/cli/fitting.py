@@ -181,7 +181,7 @@ def fit(
         from residua.cluster.attending import Place
         from residua.cluster.fitting import discard_state, fit_on_cluster
 
-        shared = storage or partial
+        shared = storage or str(output).rstrip("/") + ".partial"
         fit_on_cluster(detector, pictures(data), storage=shared, place=Place(cluster, workers))
         detector.save(output)
         discard_state(shared)

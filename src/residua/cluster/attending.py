@@ -15,7 +15,7 @@ from rich.console import Console
 from residua.cluster.conducting import Failed, Lost, conducted
 from residua.cluster.session import AUTO
 from residua.cluster.state import SharedState
-from residua.cluster.training import Begun, Job, Trained
+from residua.cluster.training import Begun, Gathered, Job, Trained
 from residua.errors import WorkersLost
 from residua.training.config import EpochRecord
 from residua.training.progress import epoch_line
@@ -91,8 +91,9 @@ class Watch:
         if isinstance(news, EpochRecord):
             self.done = news.epoch
             say(self.console, epoch_line(news, self.epochs))
-        elif isinstance(news, Begun):
+        elif isinstance(news, Gathered):
             self._waiting_since = None
+        elif isinstance(news, Begun):
             if self.losses or news.epoch:
                 say(self.console, f"going on after epoch {news.epoch} with {news.workers} workers")
         elif isinstance(news, Lost):

@@ -40,7 +40,7 @@ from residua.normality import MOST_FOR_SCORE
 from residua.settings import FEATURES, FitSettings
 from residua.storage import Location, is_url
 from residua.training.claim import mark_of
-from residua.training.fit import Learned, train
+from residua.training.fit import Learned, accelerator_of, train
 from residua.training.sharding import FEWEST
 
 
@@ -157,7 +157,8 @@ def _fit(
                 source=pictures,
                 spec=prepared.spec,
                 settings=settings,
-                config=config,
+                # A worker has the card that Ray gives it, and none that lies beside.
+                config=config.model_copy(update={"device": _device(settings)}),
                 seed=seed,
                 training=every.train,
                 validation=every.validation,
@@ -200,10 +201,16 @@ def _refuse_unsupported(settings: FitSettings, place: Place) -> None:
         )
     if settings.device == "mps":
         raise ConfigurationError("device is 'mps'; workers of a cluster take 'cpu' or 'cuda'")
+    accelerator_of(settings.device)  # here too: the detector is to score there in the end
     if place.workers is not None and place.workers < 1:
         raise ConfigurationError(f"workers is {place.workers}; wanted at least 1")
     if place.restarts < 0:
         raise ConfigurationError(f"restarts is {place.restarts}; wanted at least 0")
+
+
+def _device(settings: FitSettings) -> str:
+    """Return where workers train: on the processor, unless cards are asked for."""
+    return "cuda" if settings.device == "cuda" else "cpu"
 
 
 def _require_shares(batch_size: int, place: Place, most: int) -> None:

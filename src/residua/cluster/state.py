@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,8 @@ class SharedState:
         """
         if self.is_local:
             self._make()
+            with contextlib.suppress(OSError):  # what was begun lies there
+                Path(self.location).rmdir()
         else:
             storage.check_writable(storage.joined(self.location, FIT_MARK))
 

@@ -21,12 +21,13 @@ from residua.cluster.state import fetched, put
 from residua.errors import ConfigurationError, NoReadableImage, ResiduaError, TrainingDiverged
 from residua.images.preprocess import InputSpec
 from residua.material import material_of
+from residua.models import MODELS
 from residua.settings import FitSettings
 from residua.training.config import EpochRecord, TrainingConfig
 from residua.training.feeding import PixelBatches, near
 from residua.training.fit import CHECKPOINT, Feed, run_epochs, validation_batch
 from residua.training.module import KeepBest
-from residua.training.sharding import ShardBatches, share_of
+from residua.training.sharding import NoPictures, ShardBatches, share_of
 from residua.training.team import Team
 
 # Steps between two looks at whether the fit is to end before its time.
@@ -52,8 +53,14 @@ class Job:
     """Whom to tell what happens."""
 
 
+class Gathered(NamedTuple):
+    """A group of workers has come together, and reads its pictures."""
+
+    workers: int
+
+
 class Begun(NamedTuple):
-    """A group of workers has come together."""
+    """A group of workers trains."""
 
     workers: int
     epoch: int
@@ -76,9 +83,17 @@ class Trained(NamedTuple):
 
 
 class RayTeam(Team):
-    """The workers that Ray Train has brought together."""
+    """The workers that Ray Train has brought together.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    all_weights : bool
+        Whether each step of the network takes in all its weights, so that nobody need look for
+        those without a gradient.
+    """
+
+    def __init__(self, *, all_weights: bool) -> None:
+        self.all_weights = all_weights
         self.rank = torch.distributed.get_rank()
         self.size = torch.distributed.get_world_size()
 
@@ -102,7 +117,9 @@ class RayTeam(Team):
 
         api: Any = ray.train.lightning
         # Batch statistics are joined once an epoch (see TrainingModule), not at each step.
-        strategy = api.RayDDPStrategy(broadcast_buffers=False)
+        strategy = api.RayDDPStrategy(
+            broadcast_buffers=False, find_unused_parameters=not self.all_weights
+        )
         return {
             "devices": "auto",
             "strategy": strategy,
@@ -118,7 +135,10 @@ def train_share(given: dict[str, Job]) -> Trained | ResiduaError:
     """
     import ray
 
-    job, team = given["job"], RayTeam()
+    job = given["job"]
+    team = RayTeam(all_weights=job.settings.model in MODELS)
+    if team.rank == 0:
+        job.conductor.tell.remote(Gathered(team.size))
     source = ray.get(job.source)
     learned_from = read_share(source, share_of(job.training, team.rank, team.size), job.spec)
     judged_on = read_share(source, share_of(job.validation, team.rank, team.size), job.spec)
@@ -204,8 +224,7 @@ def _feed(
 ) -> Feed:
     size = job.config.batch_size
     judged = PixelBatches(validation, np.arange(len(validation)), validation_batch(job.config))
-    # A worker without pictures to judge on takes part all the same, with an empty batch.
-    shown = judged if len(judged) else [torch.empty((0, *job.spec.shape), dtype=torch.uint8)]
+    shown = judged if len(judged) else NoPictures(job.spec.shape)
     if team.size == 1:
         rows = np.arange(len(training))
         return Feed(PixelBatches(training, rows, size, lambda: (job.seed, epoch())), shown)
@@ -246,7 +265,7 @@ class TellConductor(Callback):
         self.kept, self.conductor, self.team = kept, conductor, team
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Tell that a group has come together."""
+        """Tell from where the group goes on."""
         self._tell(Begun(self.team.size, trainer.current_epoch))
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:

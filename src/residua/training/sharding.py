@@ -84,3 +84,19 @@ class ShardBatches:
         for start, stop in pairwise(self.bounds):
             taken = self.pixels[rows[start:stop]]
             yield taken if isinstance(taken, Tensor) else torch.from_numpy(taken)
+
+
+class NoPictures:
+    """One batch of no pictures (0, H, W, C), with which a worker takes part that has none.
+
+    Not a list of it, which Lightning takes for several sources of batches.
+    """
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self.shape = shape
+
+    def __len__(self) -> int:
+        return 1
+
+    def __iter__(self) -> Iterator[Tensor]:
+        yield torch.empty((0, *self.shape), dtype=torch.uint8)

@@ -3,6 +3,7 @@ them."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import warnings
@@ -145,7 +146,7 @@ def test_a_seed_gives_the_same_weights_and_scores_in_every_process(
     said = [
         subprocess.run(
             [sys.executable, "-c", _FIT, str(tmp_path / "pictures.npy")],
-            env={**_environment(), "PYTHONHASHSEED": seed, "OMP_NUM_THREADS": "1"},
+            env={**os.environ, "PYTHONHASHSEED": seed, "OMP_NUM_THREADS": "1"},
             capture_output=True,
             text=True,
             check=True,
@@ -154,12 +155,6 @@ def test_a_seed_gives_the_same_weights_and_scores_in_every_process(
     ]
     assert said[0] == said[1]
     assert len(said[0].splitlines()) == 2
-
-
-def _environment() -> dict[str, str]:
-    import os
-
-    return dict(os.environ)
 
 
 def test_threads_and_company_do_not_change_a_score(

@@ -55,6 +55,7 @@
     ├── StoreError                         the database of kept pictures and reviews
     │   ├── StoreUnavailable               it cannot be reached, or does not answer in time
     │   ├── StoreFull                      no space on disk, or read-only
+    │   ├── StoreInUse                     another service keeps its reviews there
     │   ├── StoreTooNew                    its tables are those of a later version
     │   └── NoSuchPicture                  no picture is kept under this number
     ├── LedgerError                        the record of a folder or camera that is watched
@@ -329,6 +330,10 @@ class StoreUnavailable(StoreError):
 
 class StoreFull(StoreError):
     """The database takes nothing more: its disk is full, or it is read-only."""
+
+
+class StoreInUse(StoreError):
+    """Another service keeps its reviews in the same SQLite file."""
 
 
 class StoreTooNew(StoreError):

@@ -61,6 +61,7 @@
     ├── StoreError                         the database of kept pictures and reviews
     │   ├── StoreUnavailable               it cannot be reached, or does not answer in time
     │   ├── StoreFull                      no space on disk, or read-only
+    │   ├── StoreInUse                     another service keeps its reviews there
     │   ├── StoreTooNew                    its tables are those of a later version
     │   └── NoSuchPicture                  no picture is kept under this number
     ├── StorageError                       an object store refuses what was asked of it
@@ -368,6 +369,10 @@ class StoreUnavailable(StoreError):
 
 class StoreFull(StoreError):
     """The database takes nothing more: its disk is full, or it is read-only."""
+
+
+class StoreInUse(StoreError):
+    """Another service keeps its reviews in the same SQLite file."""
 
 
 class StoreTooNew(StoreError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 from pathlib import Path
 
@@ -11,11 +12,13 @@ from numpy.typing import NDArray
 
 from reliability.killing import Room, digests, write_pictures
 from residua import AutoencoderDetector
-from residua.errors import OutputError
+from residua.errors import OutputError, StoreInUse
 from residua.evaluation.evaluate import evaluate
 from residua.evaluation.scored import score_source
 from residua.images.resolve import resolve_source
 from residua.report.page.write import write_report
+from residua.service.settings import Retention, ServiceSettings
+from residua.service.station import Station
 from residua.workspace import alone_in
 
 
@@ -68,3 +71,14 @@ def test_a_report_waits_for_another_one_of_its_name(
             write_report(tmp_path / "page.html", **given)
         assert not (tmp_path / "page.html").exists()
     assert write_report(tmp_path / "page.html", **given).exists()
+
+
+def test_a_second_service_with_one_review_store_is_refused(bundle: Path, tmp_path: Path) -> None:
+    settings = ServiceSettings(
+        bundles={"m": bundle}, data=tmp_path, retention=Retention(keep="all"), threads=1
+    )
+    first = Station(settings)
+    with pytest.raises(StoreInUse, match=r"another service keeps its reviews in .* --data of its"):
+        Station(settings)
+    asyncio.run(first.close())
+    asyncio.run(Station(settings).close())

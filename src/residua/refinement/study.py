@@ -25,6 +25,7 @@ from residua.errors import (
 )
 from residua.fitting import check_store, fit_network, manifest_of
 from residua.images.source import ArraySource, ImageSource
+from residua.refinement.database import cause, shown, study_errors
 from residua.refinement.judge import Judge
 from residua.refinement.objective import SelectionSet, judge
 from residua.refinement.result import Record, Refinement, Step, changed
@@ -123,7 +124,7 @@ def refine(
     with _decoded(source, settings, folder) as (store, base, shape):
         search = _Search.over(store, base, shape, folder, space or SearchSpace(), console)
         where = storage or f"sqlite:///{folder / _DATABASE}"
-        with _study_errors(where):
+        with study_errors(where):
             study = search.open(where, prune)
             search.run(study, trials, timeout)
             refinement = search.conclude(study)
@@ -213,7 +214,7 @@ class _Search:
                 load_if_exists=True,
             )
         except Exception as error:  # the driver's own, of whatever database
-            raise OutputError(f"{_shown(storage)} cannot be opened: {_cause(error)}") from error
+            raise OutputError(f"{shown(storage)} cannot be opened: {cause(error)}") from error
         found = study.user_attrs.get(_IDENTITY)
         if found is None:
             study.set_user_attr(_IDENTITY, self.identity)
@@ -393,36 +394,6 @@ def _decoded(
             }
         )
         yield store, base, spec.shape
-
-
-@contextlib.contextmanager
-def _study_errors(storage: str) -> Iterator[None]:
-    """Name the study whose database fails in the middle of a search."""
-    from sqlalchemy.exc import SQLAlchemyError
-
-    try:
-        yield
-    except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
-        raise OutputError(
-            f"{_shown(storage)} cannot be written: {_cause(error)}; the trials that are done are "
-            f"kept, and the same command goes on with the search"
-        ) from error
-
-
-def _shown(storage: str) -> str:
-    from sqlalchemy import make_url
-    from sqlalchemy.exc import ArgumentError
-
-    with contextlib.suppress(ArgumentError):
-        return f"the study {make_url(storage).render_as_string(hide_password=True)}"
-    return "the study"
-
-
-def _cause(error: BaseException) -> str:
-    """Return what the database's driver says, without the statement and its parameters."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return " ".join(str(error).split())
 
 
 def _counted(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:

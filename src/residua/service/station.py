@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import logging
+import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import platformdirs
 
-from residua.errors import ConfigurationError, StoreFull
+from residua.errors import ConfigurationError, StoreFull, StoreInUse
 from residua.images.parallel import usable_processors
+from residua.locking import locked
 from residua.service.access import Tokens
 from residua.service.admission import Admission
 from residua.service.batching import Batcher
@@ -48,6 +51,7 @@ class Station:
 
     def __init__(self, settings: ServiceSettings) -> None:
         self.settings = settings
+        self._lock: int | None = None
         self.tokens = Tokens.read(settings.tokens)
         self.admission = Admission(settings.limits)
         self.models = ServedModels(
@@ -101,6 +105,8 @@ class Station:
         for model in self.models:
             self.keeper.save_drift(model)
         self.keeper.close()
+        if self._lock is not None:
+            os.close(self._lock)
         log("stopped")
 
     @property
@@ -122,7 +128,23 @@ class Station:
             said = f"the folder {folder} cannot be made: {error.strerror}"
             full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
             raise (StoreFull if full else ConfigurationError)(said) from error
+        self._take(folder)
         return ReviewStore.open(folder=folder)
+
+    def _take(self, folder: Path) -> None:
+        """Hold a folder against other services, whose watch for drift would overwrite this one's.
+
+        Where no lock can be made, as on a full disk, opening the store says what is wrong.
+        """
+        if self._lock is not None:
+            return
+        with contextlib.suppress(OSError):
+            self._lock = locked(folder / f"{FILE_NAME}.lock")
+            if self._lock is None:
+                raise StoreInUse(
+                    f"another service keeps its reviews in {folder}; give this one a --data of its "
+                    f"own, or both one PostgreSQL with --database and a --station name each"
+                )
 
     def _reloaded(self, reload: Reload) -> None:
         self.metrics.reloads.labels(reload.name, "failed" if reload.model is None else "done").inc()

@@ -68,6 +68,7 @@ def _pngs() -> Iterator[Picture]:
     yield Picture("png-large", png(_LARGE, _zeros(12_000 * 12_001)))
     yield Picture("png-allowed", png(_ALLOWED, _zeros(8_000 * 8_001)))
     yield Picture("png-allowed-interlaced", png(_ALLOWED, _zeros(65 << 20), interlaced=1))
+    yield Picture("png-allowed-transparent", png(_ALLOWED, _zeros(257 << 20), colours=6))
     yield Picture("png-16-bit-rgba", png((4_000, 4_000), _zeros(129 << 20), depth=16, colours=6))
     yield Picture("png-more-pixels-than-it-says", png((8, 8), many))
     yield Picture("png-one-row", png((50_000_000, 1), _zeros(50_000_001)))

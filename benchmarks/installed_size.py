@@ -2,8 +2,8 @@
 
     scripts/bench installed_size [--page]
 
-Each is a new virtual environment into which scripts/install installs this checkout with the versions
-of constraints.txt, from the registry that pip is set to; its torch has to be the build for processors
+Each is a new virtual environment into which scripts/install puts this checkout with the versions of
+constraints.txt, from the registry that pip is set to; its torch has to be the build for processors
 only (where the registry has others: PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu). The
 size is the sum of the bytes of all files, links not followed: that of the whole environment, and
 without pip itself, which the environment needs only while it is made. A distribution's size is that

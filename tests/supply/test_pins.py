@@ -142,7 +142,8 @@ def test_groups_hold_what_the_groups_in_them_hold(tmp_path: Path) -> None:
         '[build-system]\nrequires = ["builder>=1"]\n'
         '[project]\ndependencies = ["bare>=1"]\n[project.optional-dependencies]\n'
         'one = ["first>=1"]\nboth = ["residua[one]", "second>=1"]\n'
-        '[dependency-groups]\nbuild = ["editor>=1"]\ntest = ["tester>=1"]\ndev = [{include-group = "test"}, "tool>=1"]\n'
+        '[dependency-groups]\nbuild = ["editor>=1"]\ntest = ["tester>=1"]\n'
+        'dev = [{include-group = "test"}, "tool>=1"]\n'
     )
     assert requirements("", path) == ["bare>=1"]
     assert requirements("both", path) == ["bare>=1", "first>=1", "second>=1"]

@@ -2,8 +2,8 @@
 
     scripts/bench installed_size [--page]
 
-Each is a new virtual environment into which pip installs this checkout with the versions of
-constraints.txt, from the registry that pip is set to; its torch has to be the build for processors
+Each is a new virtual environment into which scripts/install installs this checkout with the versions
+of constraints.txt, from the registry that pip is set to; its torch has to be the build for processors
 only (where the registry has others: PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu). The
 size is the sum of the bytes of all files, links not followed: that of the whole environment, and
 without pip itself, which the environment needs only while it is made. A distribution's size is that
@@ -63,8 +63,7 @@ def environment(folder: Path, extras: str) -> Path:
     """Install this checkout into a new virtual environment and return its Python."""
     subprocess.run([sys.executable, "-m", "venv", folder], check=True)
     python = folder / "bin" / "python"
-    pip = [python, "-m", "pip", "install", "--quiet", "--constraint", ROOT / "constraints.txt"]
-    subprocess.run([*pip, f"{ROOT}{extras}"], check=True)
+    subprocess.run([ROOT / "scripts" / "install", python, extras.strip("[]")], check=True)
     return python
 
 

@@ -1,5 +1,9 @@
 """The saved model: a folder of JSON, safetensors and ONNX that runs no code when it is read.
 
+The checksums tell of accidents. Against someone who writes checksums that fit stand the limits of
+`residua.vetting`: nothing outside of the folder is read, nothing is run but operators that compute
+numbers, and nothing takes more time or memory than is known beforehand.
+
 ::
 
     NAME.residua/
@@ -18,7 +22,6 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -34,6 +37,7 @@ from residua.errors import (
     BundleError,
     BundleIncomplete,
     BundleNotFound,
+    BundleRefused,
     BundleTooNew,
     NotABundle,
     NothingStored,
@@ -43,10 +47,17 @@ from residua.errors import (
 from residua.features.record import BackboneRecord
 from residua.images.preprocess import InputSpec
 from residua.scoring.thresholds import Threshold
+from residua.scoring.verdicts import batch_size_for
 from residua.settings import FitSettings
 from residua.storage import Location, as_local
 from residua.training.config import EpochRecord, FitChecks, TrainingConfig
-from residua.writing import file_mask
+from residua.vetting.arrays import read_array
+from residua.vetting.files import content_of, opened, sha256_of
+from residua.vetting.graph import vet_graph
+from residua.vetting.json_file import read_json
+from residua.vetting.text import shown
+from residua.vetting.weights import LONGEST_HEADER, shapes_within
+from residua.writing import check_folder, put_back, whole_folder
 
 SCHEMA_VERSION = 2
 MANIFEST = "residua.json"
@@ -56,7 +67,17 @@ CALIBRATION = "calibration.npz"
 CHECKSUMS = "SHA256SUMS"
 _FILES = (MANIFEST, WEIGHTS, GRAPH, CALIBRATION)
 _REVISION_DIGITS = 12
-_MAX_MANIFEST = 16_000_000
+# Bytes that each may have: 20,000 epochs, 4 million calibration scores, and what protocol buffers
+# can hold. A file beyond is not read.
+_LIMITS = {
+    MANIFEST: 4_000_000,
+    WEIGHTS: 2**31 - 1,
+    GRAPH: 2**31 - 1,
+    CALIBRATION: 32_000_000,
+    CHECKSUMS: 10_000,
+}
+# What fits into 4 bytes; ONNX computes in it.
+_FLOAT32 = 4
 
 
 class ModelRecord(BaseModel):
@@ -169,6 +190,12 @@ class Bundle(BaseModel):
     manifest: Manifest
     graph_sha256: str
     """SHA-256 of the ONNX file, hexadecimal."""
+    weights_sha256: str
+    """SHA-256 of the safetensors file, hexadecimal."""
+    weight_shapes: dict[str, tuple[int, ...]]
+    """Shapes of the tensors in the safetensors file, by name."""
+    working_memory: int
+    """Bytes that scoring a batch takes at most, about, without the weights."""
     origin: str | None = None
     """The URL of which ``path`` is a copy. None: it is no copy."""
 
@@ -195,16 +222,26 @@ class Bundle(BaseModel):
         BundleAltered
             It is no longer the file that was verified when the bundle was opened.
         """
+        return self._content(GRAPH, self.graph_sha256)
+
+    def read_weights(self) -> bytes:
+        """Return the content of the safetensors file, verified.
+
+        Raises
+        ------
+        BundleAltered
+            It is no longer the file that was verified when the bundle was opened.
+        """
+        return self._content(WEIGHTS, self.weights_sha256)
+
+    def _content(self, name: str, sha256: str) -> bytes:
+        path = self.path / name
         try:
-            content = self.graph.read_bytes()
+            content = content_of(path, _LIMITS[name])
         except OSError as error:
-            raise BundleAltered(
-                f"{self.graph} cannot be read any more: {error.strerror}"
-            ) from error
-        if hashlib.sha256(content).hexdigest() != self.graph_sha256:
-            raise BundleAltered(
-                f"{self.graph} was altered while it was in use; copy the bundle again"
-            )
+            raise BundleAltered(f"{path} cannot be read any more: {error.strerror}") from error
+        if hashlib.sha256(content).hexdigest() != sha256:
+            raise BundleAltered(f"{path} was altered while it was in use; copy the bundle again")
         return content
 
     def calibration_scores(self) -> NDArray[np.float64]:
@@ -217,11 +254,14 @@ class Bundle(BaseModel):
         """
         path = self.path / CALIBRATION
         try:
-            with np.load(path, allow_pickle=False) as arrays:
-                scores: NDArray[Any] = arrays["scores"]
+            limit = _LIMITS[CALIBRATION]
+            scores = read_array(content_of(path, limit), "scores", limit)
+        except BundleError:
+            raise
         except Exception as error:  # a damaged file makes NumPy, zipfile and zlib raise many kinds
             raise BundleAltered(
-                f"{path} holds no calibration scores ({error}); copy the bundle again, or fit anew"
+                f"{path} holds no calibration scores ({shown(str(error)[:300])}); copy the bundle "
+                f"again, or fit anew"
             ) from error
         if scores.dtype.kind != "f" or scores.ndim != 1 or not scores.size:
             raise BundleAltered(
@@ -247,9 +287,9 @@ def write_bundle(
 ) -> Path | str:
     """Write a bundle beside its final name, then rename it.
 
-    A bundle of that name is replaced: the old one steps aside, the new one takes its name, and
-    only then the old one is deleted. What has the final name is always whole. In an object store,
-    which renames nothing, the checksums go first and come last: what has none is no bundle.
+    A bundle of that name is replaced, and deleted only then. What has the final name is always
+    whole; see `residua.writing.whole_folder`. In an object store, which renames nothing, the
+    checksums go first and come last: what has none is no bundle.
 
     Parameters
     ----------
@@ -307,8 +347,12 @@ def write_recalibrated(
     sums = _read_checksums(bundle.path)
     with storage.written(path) as final, _writing(final) as beside:
         for name in set(_FILES) - {MANIFEST, CALIBRATION}:
-            shutil.copyfile(bundle.path / name, beside / name)
-            if _sha256(beside / name) != sums.get(name):
+            with (
+                opened(bundle.path / name, _LIMITS[name]) as old,
+                (beside / name).open("xb") as new,
+            ):
+                shutil.copyfileobj(old, new)
+            if sha256_of(beside / name, _LIMITS[name]) != sums.get(name):
                 raise BundleAltered(
                     f"{bundle.path / name} was altered while it was in use; copy the bundle again"
                 )
@@ -328,9 +372,8 @@ def _complete(folder: Path, manifest: Manifest, calibration_scores: NDArray[np.f
     np.savez(folder / CALIBRATION, scores=calibration_scores)
     text = json.dumps(manifest.model_dump(mode="json"), indent=2, allow_nan=False)
     (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
-    sums = [f"{_sha256(folder / name)}  {name}\n" for name in _FILES]
+    sums = [f"{sha256_of(folder / name, _LIMITS[name])}  {name}\n" for name in _FILES]
     (folder / CHECKSUMS).write_text("".join(sums), encoding="ascii")
-    _flush_to_disk(folder)
 
 
 def revision_of(path: Location) -> str:
@@ -342,11 +385,16 @@ def revision_of(path: Location) -> str:
         There is none; also where the store of a URL does not let it be read.
     """
     try:
-        url = storage.joined(path, CHECKSUMS)
-        content = storage.read_bytes(url) if storage.is_remote(path) else Path(url).read_bytes()
+        if storage.is_remote(path):
+            # Read to a bound: nobody knows what lies there.
+            sums = storage.read_prefix(storage.joined(path, CHECKSUMS), _LIMITS[CHECKSUMS])
+        else:
+            sums = content_of(Path(as_local(path) or "", CHECKSUMS), _LIMITS[CHECKSUMS])
+    except BundleRefused as error:
+        raise OSError(errno.EINVAL, str(error)) from error
     except StorageError as error:
         raise OSError(errno.EIO, str(error)) from error
-    return hashlib.sha256(content).hexdigest()[:_REVISION_DIGITS]
+    return hashlib.sha256(sums).hexdigest()[:_REVISION_DIGITS]
 
 
 def open_bundle(path: Location) -> Bundle:
@@ -357,7 +405,7 @@ def open_bundle(path: Location) -> Bundle:
 
     Raises
     ------
-    BundleNotFound, NotABundle, BundleIncomplete, BundleAltered, BundleTooNew
+    BundleNotFound, NotABundle, BundleIncomplete, BundleAltered, BundleRefused, BundleTooNew
         By name of what is wrong.
     StorageError
         The object store does not let it be read.
@@ -384,11 +432,9 @@ def _opened_copy(url: str) -> Bundle:
 
 def _no_checksums(url: str) -> BundleError:
     """Say what a URL is that has no checksums, which are written last."""
-    try:
-        names = storage.list_files(url)
-    except NothingStored:
+    if not storage.exists(url):
         return BundleNotFound(f"there is no bundle at {url}; make one with: residua fit")
-    if not set(names) & set(_FILES):
+    if not _has_part_of_bundle(url):
         return NotABundle(f"{url} is not a Residua bundle, which is a folder with {MANIFEST} in it")
     return BundleIncomplete(
         f"{url} lacks {CHECKSUMS}, which is written last: it is still being written, or that was "
@@ -396,8 +442,13 @@ def _no_checksums(url: str) -> BundleError:
     )
 
 
+def _has_part_of_bundle(url: str) -> bool:
+    return any(storage.is_object(storage.joined(url, name)) for name in (*_FILES, CHECKSUMS))
+
+
 def _opened(path: Path) -> Bundle:
     try:
+        put_back(path)
         return _verified(path)
     except OSError as error:
         raise BundleError(
@@ -413,20 +464,39 @@ def _verified(folder: Path) -> Bundle:
         raise NotABundle(
             f"{folder} is not a Residua bundle, which is a folder with {MANIFEST} in it"
         )
-    missing = [name for name in (*_FILES, CHECKSUMS) if not (folder / name).is_file()]
+    missing = [name for name in (*_FILES, CHECKSUMS) if not os.path.lexists(folder / name)]
     if missing:
         raise BundleIncomplete(
             f"{folder} lacks {', '.join(missing)}; copy the whole folder again, or fit anew"
         )
-    manifest = _read_manifest(folder)
+    # What was hashed is what is read, also where another process writes meanwhile.
+    text = content_of(folder / MANIFEST, _LIMITS[MANIFEST])
+    graph = content_of(folder / GRAPH, _LIMITS[GRAPH])
+    manifest = _read_manifest(folder, text)
     sums = _read_checksums(folder)
+    found = {
+        MANIFEST: hashlib.sha256(text).hexdigest(),
+        WEIGHTS: sha256_of(folder / WEIGHTS, _LIMITS[WEIGHTS]),
+        GRAPH: hashlib.sha256(graph).hexdigest(),
+        CALIBRATION: sha256_of(folder / CALIBRATION, _LIMITS[CALIBRATION]),
+    }
     for name in _FILES:
-        if _sha256(folder / name) != sums.get(name):
+        if found[name] != sums.get(name):
             raise BundleAltered(
                 f"{folder / name} is not the file that was saved: its SHA-256 differs from the "
                 f"one in {CHECKSUMS} (altered or cut short); copy the bundle again, or fit anew"
             )
-    return Bundle(path=folder, manifest=_validated(folder, manifest), graph_sha256=sums[GRAPH])
+    checked = _validated(folder, manifest)
+    spec = checked.input
+    size = vet_graph(graph, spec.shape, batch_size_for(spec), folder / GRAPH)
+    return Bundle(
+        path=folder,
+        manifest=checked,
+        graph_sha256=found[GRAPH],
+        weights_sha256=found[WEIGHTS],
+        weight_shapes=_weight_shapes(folder / WEIGHTS),
+        working_memory=_FLOAT32 * size.numbers,
+    )
 
 
 def check_writable(location: Location) -> None:
@@ -445,8 +515,7 @@ def check_writable(location: Location) -> None:
         return
     url = os.fspath(location)
     storage.check_writable(url)
-    names = set(storage.files_below(url)) if storage.exists(url) else set()
-    if storage.is_object(url) or (names and not names & {*_FILES, CHECKSUMS}):
+    if storage.exists(url) and not _has_part_of_bundle(url):
         raise OutputError(f"{url} exists and is not a Residua bundle; choose another name")
 
 
@@ -473,67 +542,32 @@ def _check_local(path: Path) -> None:
         raise OutputError(f"{path} exists and is not a Residua bundle; choose another name")
     if not parent.is_dir():
         raise OutputError(f"the folder {parent} does not exist; make it first: mkdir -p {parent}")
-    try:
-        with tempfile.TemporaryFile(dir=parent):
-            pass
-    except OSError as error:
-        raise OutputError(f"nothing can be written in {parent}: {error.strerror}") from error
+    check_folder(parent)
 
 
 @contextlib.contextmanager
 def _writing(final: Path) -> Iterator[Path]:
     """Yield a sibling folder that becomes ``final`` when the block ends without an error."""
-    parent = final.absolute().parent
     try:
-        beside = Path(tempfile.mkdtemp(prefix=f".{final.name}.", dir=parent))
-        beside.chmod(0o777 & ~file_mask())
-        try:
+        with whole_folder(final) as beside:
             yield beside
-            _replace(beside, final)
-        finally:
-            shutil.rmtree(beside, ignore_errors=True)
     except OSError as error:
-        raise OutputError(f"the bundle {final} cannot be written: {error.strerror}") from error
+        raise OutputError(
+            f"the bundle {final} cannot be written: {error.strerror or error}"
+        ) from error
 
 
-def _replace(beside: Path, final: Path) -> None:
-    if not final.exists():
-        beside.rename(final)
-        return
-    # A folder cannot be renamed onto a full one, so the old one steps aside first. Until one of
-    # the two has the final name, nothing is deleted.
-    aside = Path(tempfile.mkdtemp(prefix=f".{final.name}.old.", dir=final.absolute().parent))
-    try:
-        final.rename(aside / final.name)
-        beside.rename(final)
-    except BaseException:
-        if not final.exists():
-            (aside / final.name).rename(final)
-        raise
-    finally:
-        if final.exists():
-            shutil.rmtree(aside, ignore_errors=True)
-
-
-def _flush_to_disk(folder: Path) -> None:
-    for written in folder.iterdir():
-        with written.open("rb") as file:
-            os.fsync(file.fileno())
-
-
-def _read_manifest(folder: Path) -> dict[str, Any]:
+def _read_manifest(folder: Path, text: bytes) -> dict[str, Any]:
     path = folder / MANIFEST
-    if path.stat().st_size > _MAX_MANIFEST:
-        raise NotABundle(f"{path} has {path.stat().st_size:,} bytes; a manifest has far fewer")
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
+        manifest = read_json(text)
     except (ValueError, RecursionError) as error:
-        raise BundleAltered(f"{path} is not readable as JSON: {error}") from error
+        raise BundleAltered(f"{path} is not readable as JSON: {shown(str(error))}") from error
     if not isinstance(manifest, dict) or manifest.get("format") != "residua":
         raise NotABundle(f"{path} is not the manifest of a Residua bundle")
     version = manifest.get("schema_version")
     if type(version) is not int or version < 1:
-        raise NotABundle(f"{path} has no schema version that Residua knows: {version!r}")
+        raise NotABundle(f"{path} has no schema version that Residua knows: {version!r:.40}")
     if version > SCHEMA_VERSION:
         raise BundleTooNew(
             f"{folder} has schema version {version} and this Residua reads up to "
@@ -551,14 +585,20 @@ def _validated(folder: Path, manifest: dict[str, Any]) -> Manifest:
         raise NotABundle(f"{folder / MANIFEST}: {where}: {first['msg']}") from error
 
 
+def _weight_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    try:
+        with opened(path, _LIMITS[WEIGHTS]) as file:
+            return shapes_within(file.read(8 + LONGEST_HEADER), os.fstat(file.fileno()).st_size)
+    except (ValueError, RecursionError) as error:
+        raise BundleAltered(
+            f"{path} holds no weights: {error}; copy the bundle again, or fit anew"
+        ) from error
+
+
 def _read_checksums(folder: Path) -> dict[str, str]:
     sums: dict[str, str] = {}
-    for line in (folder / CHECKSUMS).read_text(encoding="ascii", errors="replace").splitlines():
+    text = content_of(folder / CHECKSUMS, _LIMITS[CHECKSUMS]).decode("ascii", "replace")
+    for line in text.splitlines():
         digest, _, name = line.partition("  ")
         sums[name] = digest
     return sums
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

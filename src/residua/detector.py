@@ -248,7 +248,7 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  #
             resume=self.resume,
             console=Console(stderr=True) if self.verbose else None,
         )
-        self._adopt(outcome, settings)
+        self.adopt(outcome, settings)
         return self
 
     def anomaly_scores(self, X: Any) -> NDArray[np.float64]:
@@ -409,7 +409,8 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  #
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "graph_")
 
-    def _adopt(self, outcome: FitOutcome, settings: FitSettings) -> None:
+    def adopt(self, outcome: FitOutcome, settings: FitSettings) -> None:
+        """Take over what a fit under these settings has left, as `fit` does with its own."""
         self.input_spec_ = outcome.input_spec
         # Scores hold float64, which MPS does not have: there the processor scores.
         device = accelerator_of(settings.device)
@@ -444,6 +445,11 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  #
 
 def load(path: str | os.PathLike[str]) -> AutoencoderDetector:
     """Load a bundle as a fitted `AutoencoderDetector`. Runs no code of the bundle.
+
+    Parameters
+    ----------
+    path : path-like or URL
+        The bundle's folder, of this machine or an object store.
 
     Raises
     ------

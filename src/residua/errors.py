@@ -15,6 +15,7 @@
     │       ├── UnreadableFile             missing, a dangling link, no permission
     │       ├── NotAnImage                 the content is of no format that Pillow knows
     │       ├── DamagedImage               truncated or corrupt
+    │       ├── ImageTooCostly             more work than the limit on pixels allows
     │       ├── ImageTooLarge              more pixels than the limit, or than memory allows
     │       └── UnsupportedImage           a mode or depth that has no reading as a picture
     ├── DatasetError                       the registered data sets
@@ -34,6 +35,7 @@
     │   ├── NotABundle                     a folder or file of another kind
     │   ├── BundleIncomplete               a file of it is missing or cut short
     │   ├── BundleAltered                  a file's checksum differs
+    │   ├── BundleRefused                  it holds what no saved model does, and is not run
     │   ├── BundleTooNew                   written by a later schema
     │   └── NetworkNotInstalled            its model is of a package that is not there
     ├── EngineFailed                       no engine computes a batch, or none can be measured
@@ -174,6 +176,10 @@ class DamagedImage(ImageError):
     """A picture that is truncated or corrupt."""
 
 
+class ImageTooCostly(ImageError):
+    """A picture whose size is allowed and that would take far longer than its size should."""
+
+
 class ImageTooLarge(ImageError):
     """A picture of more pixels than the limit, as decompression bombs have, or than fit memory."""
 
@@ -253,6 +259,10 @@ class BundleIncomplete(BundleError):
 
 class BundleAltered(BundleError):
     """A file of the bundle is not the one that was saved."""
+
+
+class BundleRefused(BundleError):
+    """The bundle holds what no saved model does, such as a link, and nothing of it is run."""
 
 
 class BundleTooNew(BundleError):

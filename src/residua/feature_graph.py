@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from residua.bundle import Bundle
+from residua.bundle import Bundle, Manifest
 from residua.errors import BundleAltered
 from residua.features.assembly import Assembly
 from residua.features.backbone import CHANNELS, Backbone
@@ -23,6 +22,9 @@ from residua.models import Autoencoder, to_network
 from residua.scoring.feature_score import feature_score
 from residua.scoring.score import PictureScore
 from residua.scoring.verdicts import ScoredBatch
+from residua.vetting.onnx_file import read_onnx
+from residua.vetting.sizes import size_of
+from residua.vetting.text import shown
 
 _PREFIX = "backbone/"
 _IMAGES, _PREPARED = "images", "prepared"
@@ -166,11 +168,7 @@ class FeatureGraph(ScoringGraph):
 
     def further_state(self) -> dict[str, Tensor]:
         """Return what stands behind the network besides it and the score."""
-        return {
-            f"{room}.{name}": value
-            for room, part in (("assembly", self.head.assembly), ("view", self.head.view))
-            for name, value in part.state_dict().items()
-        }
+        return _further(self.head.assembly, self.head.view)
 
     def onnx(self) -> bytes:
         """Write the graph as ONNX, the backbone in it."""
@@ -245,31 +243,58 @@ def feature_graph_of(bundle: Bundle) -> FeatureGraph:
     manifest = bundle.manifest
     settings, record = manifest.settings, manifest.model.backbone
     assert record is not None
-    layout = feature_layout(record)
-    options = {k: v for k, v in (settings.model_options or {}).items() if k != "backbone"}
-    model = FeatureAutoencoder(layout, manifest.model.latent_dim, **options)
-    return FeatureGraph(
-        _backbone_within(bundle.graph, record),
-        record,
+    backbone = _backbone_within(bundle, record)
+    assembly, model, view = _parts(manifest, record)
+    score = feature_score(feature_layout(record), settings.reduction, settings.score)
+    return FeatureGraph(backbone, record, assembly, model, score, view)
+
+
+def blank_parts(manifest: Manifest) -> dict[str, Tensor]:
+    """Return what is saved of a feature autoencoder besides backbone and score, by name."""
+    assert manifest.model.backbone is not None
+    assembly, model, view = _parts(manifest, manifest.model.backbone)
+    return dict(model.state_dict()) | _further(assembly, view)
+
+
+def _parts(
+    manifest: Manifest, record: BackboneRecord
+) -> tuple[Assembly, FeatureAutoencoder, CodeView]:
+    options = {k: v for k, v in (manifest.settings.model_options or {}).items() if k != "backbone"}
+    model = FeatureAutoencoder(feature_layout(record), manifest.model.latent_dim, **options)
+    return (
         Assembly(record.channels, record.width, record.grid),
         model,
-        feature_score(layout, settings.reduction, settings.score),
         CodeView(manifest.input.shape, model.latent_dim),
     )
 
 
-def _backbone_within(graph: Path, record: BackboneRecord) -> Backbone:
+def _further(assembly: Assembly, view: CodeView) -> dict[str, Tensor]:
+    return {
+        f"{room}.{name}": value
+        for room, part in (("assembly", assembly), ("view", view))
+        for name, value in part.state_dict().items()
+    }
+
+
+def _backbone_within(bundle: Bundle, record: BackboneRecord) -> Backbone:
     """Take the backbone out of the graph of a saved model."""
     import onnx
     from onnx.utils import Extractor
 
     outputs = [f"{_PREFIX}{output}" for output in record.outputs]
     try:
-        part = Extractor(onnx.load(graph)).extract_model([_PREPARED], outputs)
+        whole = onnx.load_from_string(bundle.read_graph())
+        part = Extractor(whole).extract_model([_PREPARED], outputs)
         _take_prefix_off(part.graph)
-        return Backbone(part.SerializeToString(), record.name)
+        graph = part.SerializeToString()
+        # Cut out, it gets what it is given here, and not what it was given in the whole.
+        height, width, _ = bundle.manifest.input.shape
+        size_of(read_onnx(graph), {_PREPARED: (1, CHANNELS, height, width)}, {})
+        return Backbone(graph, record.name)
     except Exception as error:
-        raise BundleAltered(f"{graph} holds no backbone {record.name}: {error}") from error
+        raise BundleAltered(
+            f"{bundle.graph} holds no backbone {record.name}: {shown(str(error))}"
+        ) from error
 
 
 def _take_prefix_off(graph: Any) -> None:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import shutil
-import tempfile
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -33,14 +29,15 @@ from residua.features.record import BackboneRecord
 from residua.graph import ScoringGraph
 from residua.images.preprocess import InputSpec
 from residua.images.source import ImageSource
-from residua.images.splits import holdout
+from residua.images.splits import HeldOut, holdout
 from residua.material import Material, material_of
 from residua.models import package_of
 from residua.normality import calibrate, fitted_score, warn_if_confounded
 from residua.scoring.thresholds import Threshold, ThresholdRule, build_rule
 from residua.settings import FitSettings
+from residua.training.claim import FIT_MARK, mark_of, require_same_fit, written_mark
 from residua.training.config import TrainingConfig
-from residua.training.feeding import PixelStore, decode_all
+from residua.training.feeding import PixelStore, decode_all, room_for_pixels
 from residua.training.fit import (
     TrainingResult,
     choose_batch_size,
@@ -51,11 +48,6 @@ from residua.writing import whole_file
 
 MIN_IMAGES = 6
 """Fewer cannot be held apart for training, validation and calibration."""
-
-FIT_MARK = "fit.json"
-"""Names, in a checkpoint folder, the settings and pictures of the fit that it belongs to."""
-
-_DECODED = "residua-decoded-"
 
 
 @dataclass(frozen=True)
@@ -73,6 +65,14 @@ class FitOutcome:
     data: DataRecord
     backbone: BackboneRecord | None = None
     """The frozen network whose features are rebuilt. None: pixels are."""
+
+
+class Prepared(NamedTuple):
+    """What is settled before the first picture is decoded."""
+
+    rule: ThresholdRule
+    material: Material
+    spec: InputSpec
 
 
 def fit_network(
@@ -112,23 +112,9 @@ def fit_network(
         raise CannotResume(
             f"there is no interrupted fit in {checkpoint_folder}; fit without resuming"
         )
-    rule = build_rule(settings.threshold)
-    material = material_of(settings)
-    _require_enough(len(source), "")
-    spec = source.suggest_spec(
-        size=material.image_size,
-        channels=settings.channels,
-        resize=settings.resize,
-        value_range=None if settings.value_range == "data" else settings.value_range,
-        background=settings.background,
-    )
-
-    material.meet(spec)
-    material.check()
-    with torch.device("meta"):  # no weights are drawn
-        trial = material.build()
-    material.score(trial)  # refused here, if at all, and fitted at the end
-    with _workspace(checkpoint_folder) as folder:
+    prepared = prepare(source, settings)
+    material, spec = prepared.material, prepared.spec
+    with room_for_pixels(checkpoint_folder) as folder:
         if console is not None and not source.in_memory:
             passed = getattr(source, "ignored", 0)
             others = f"; {passed:,} files of other kinds are passed over" if passed else ""
@@ -144,8 +130,8 @@ def fit_network(
             (settings.validation_fraction, settings.calibration_fraction),
             settings.seed,
         )
-        rule.require(len(parts.calibration))
-        config = _training_config(settings, material, len(parts.train))
+        prepared.rule.require(len(parts.calibration))
+        config = training_config(settings, material, len(parts.train))
         if checkpoint_folder is not None:
             _claim(checkpoint_folder, settings, store, resume)
         if console is not None:
@@ -170,26 +156,85 @@ def fit_network(
             console=console,
             on_epoch=on_epoch,
         )
-        score = fitted_score(material, result.model, inputs, parts)
-        graph = material.graph(result.model, score, store.pixels, inputs, parts.train)
-        scores, ceiling = calibrate(graph, store.pixels, parts.calibration, spec)
-        warn_if_confounded(graph, material, store.pixels, inputs, parts)
-    _warn_of_few(rule, len(scores))
-    return FitOutcome(
-        input_spec=spec,
-        graph=graph,
-        training=result,
-        config=config,
-        threshold=rule.fit(scores),
-        calibration_scores=scores,
-        map_ceiling=ceiling,
-        data=DataRecord(
+        data = DataRecord(
             training=len(parts.train),
             validation=len(parts.validation),
             calibration=len(parts.calibration),
             skipped=len(store.failures),
             fingerprint=store.fingerprint,
-        ),
+        )
+        return conclude(prepared, result, config, store.pixels, inputs, parts, data)
+
+
+def prepare(source: ImageSource, settings: FitSettings) -> Prepared:
+    """Look at a sample of the pictures, and refuse what can be refused before one is decoded.
+
+    Raises
+    ------
+    InputError
+        Too few pictures, or none readable.
+    ConfigurationError
+        A setting that does not fit them.
+    """
+    rule = build_rule(settings.threshold)
+    material = material_of(settings)
+    _require_enough(len(source), "")
+    spec = source.suggest_spec(
+        size=material.image_size,
+        channels=settings.channels,
+        resize=settings.resize,
+        value_range=None if settings.value_range == "data" else settings.value_range,
+        background=settings.background,
+    )
+
+    material.meet(spec)
+    material.check()
+    with torch.device("meta"):  # no weights are drawn
+        trial = material.build()
+    material.score(trial)  # refused here, if at all, and fitted at the end
+    return Prepared(rule, material, spec)
+
+
+def conclude(
+    prepared: Prepared,
+    training: TrainingResult,
+    config: TrainingConfig,
+    pixels: NDArray[np.uint8],
+    inputs: NDArray[Any],
+    parts: HeldOut,
+    data: DataRecord,
+) -> FitOutcome:
+    """Fit the score of a trained network and its threshold.
+
+    Parameters
+    ----------
+    prepared : Prepared
+    training : TrainingResult
+    config : TrainingConfig
+        How it was trained.
+    pixels : ndarray of shape (N, H, W, C), uint8
+    inputs : ndarray of shape (N, …)
+        What the network takes of them.
+    parts : HeldOut
+        Rows of both: those trained on, those that chose the epoch, those that calibrate.
+    data : DataRecord
+        What the bundle says of the pictures.
+    """
+    rule, material, spec = prepared
+    score = fitted_score(material, training.model, inputs, parts)
+    graph = material.graph(training.model, score, pixels, inputs, parts.train)
+    scores, ceiling = calibrate(graph, pixels, parts.calibration, spec)
+    warn_if_confounded(graph, material, pixels, inputs, parts)
+    _warn_of_few(rule, len(scores))
+    return FitOutcome(
+        input_spec=spec,
+        graph=graph,
+        training=training,
+        config=config,
+        threshold=rule.fit(scores),
+        calibration_scores=scores,
+        map_ceiling=ceiling,
+        data=data,
         backbone=material.backbone,
     )
 
@@ -262,7 +307,8 @@ def manifest_of(outcome: FitOutcome, settings: FitSettings, n_features: int | No
     )
 
 
-def _training_config(settings: FitSettings, material: Material, n_train: int) -> TrainingConfig:
+def training_config(settings: FitSettings, material: Material, n_train: int) -> TrainingConfig:
+    """Return how a fit of these settings trains on ``n_train`` pictures."""
     batch_size = settings.batch_size or choose_batch_size(n_train)
     return TrainingConfig(
         epochs=settings.epochs or material.epochs(n_train, batch_size),
@@ -303,9 +349,20 @@ def check_store(store: PixelStore) -> None:
             stacklevel=4,
         )
     _require_enough(len(store.pixels), f" readable ({len(store.failures)} are not)")
-    if all(np.array_equal(store.pixels[0], picture) for picture in store.pixels[1:]):
+    require_differing(store.pixels)
+
+
+def require_differing(pixels: NDArray[np.uint8]) -> None:
+    """Refuse pictures (N, H, W, C) that nothing can be learned from.
+
+    Raises
+    ------
+    IdenticalImages
+        All are equal.
+    """
+    if all(np.array_equal(pixels[0], picture) for picture in pixels[1:]):
         raise IdenticalImages(
-            f"all {len(store.pixels)} pictures are equal; there is nothing to learn from them"
+            f"all {len(pixels)} pictures are equal; there is nothing to learn from them"
         )
 
 
@@ -320,64 +377,30 @@ def _warn_of_few(rule: ThresholdRule, n: int) -> None:
         )
 
 
-@contextlib.contextmanager
-def _workspace(folder: Path | None) -> Iterator[Path]:
-    """Yield a folder for decoded pictures, which does not outlive the fit."""
-    try:
-        if folder is not None:
-            folder.mkdir(parents=True, exist_ok=True)
-            for left in folder.glob(f"{_DECODED}*"):  # by a fit that was killed
-                shutil.rmtree(left)
-        temporary = tempfile.mkdtemp(prefix=_DECODED, dir=folder)
-    except OSError as error:
-        raise OutputError(f"no folder for the fit can be made: {error}") from error
-    try:
-        yield Path(temporary)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-        if folder is not None:
-            # A fit that was refused before its first epoch leaves no empty folder behind.
-            with contextlib.suppress(OSError):
-                folder.rmdir()
+def warn_discarded(folder: object) -> None:
+    """Say that the state of an interrupted fit goes, since nobody asked to go on with it."""
+    warnings.warn(
+        f"the interrupted fit in {folder} is discarded, since resuming was not asked for",
+        Discarded,
+        stacklevel=5,
+    )
 
 
 def _claim(folder: Path, settings: FitSettings, store: PixelStore, resume: bool) -> None:
     """Mark the checkpoint folder as this fit's, or refuse that of another."""
     mark = folder / FIT_MARK
-    own: dict[str, Any] = {"settings": settings.model_dump(mode="json"), "data": store.fingerprint}
+    own = mark_of(settings.model_dump(mode="json"), store.fingerprint)
     if resume:
-        try:
-            found = json.loads(mark.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise CannotResume(f"{mark} cannot be read ({error}); fit without resuming") from error
-        differing = _differences(found, own)
-        if differing:
-            raise CannotResume(
-                f"{folder} belongs to another fit: {', '.join(differing)}; give the same settings "
-                f"and pictures, or start afresh without resuming"
-            )
+        text = mark.read_text(encoding="utf-8", errors="replace")
+        require_same_fit(text, own, folder=folder, mark=mark)
         return
     interrupted = sorted(folder.glob("attempt-*"))
     if interrupted:
-        warnings.warn(
-            f"the interrupted fit in {folder} is discarded, since resuming was not asked for",
-            Discarded,
-            stacklevel=4,
-        )
+        warn_discarded(folder)
     for old in interrupted:
         shutil.rmtree(old)
     try:
         with whole_file(mark) as beside:
-            beside.write_text(json.dumps(own, indent=2) + "\n", encoding="utf-8")
+            beside.write_text(written_mark(own), encoding="utf-8")
     except OSError as error:
         raise OutputError(f"{mark} cannot be written: {error.strerror}") from error
-
-
-def _differences(found: dict[str, Any], own: dict[str, Any]) -> list[str]:
-    there, here = found.get("settings", {}), own["settings"]
-    names = [
-        f"{name} was {there.get(name)!r} and is {here[name]!r}"
-        for name in here
-        if there.get(name) != here[name]
-    ]
-    return names + (["the pictures differ"] if found.get("data") != own["data"] else [])

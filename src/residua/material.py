@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from residua.errors import ConfigurationError
+from residua.errors import BrokenContract, ConfigurationError
 from residua.feature_graph import FeatureGraph, feature_layout, fit_view
 from residua.features.assembly import Assembly
 from residua.features.backbone import DEFAULT_SIDE, Backbone
@@ -23,10 +23,12 @@ from residua.images.preprocess import InputSpec
 from residua.models import MODELS, Autoencoder, build_model
 from residua.models.check import check_contract
 from residua.scoring.feature_score import feature_score
-from residua.scoring.score import PictureScore
+from residua.scoring.score import PictureScore, picture_score
+from residua.scoring.verdicts import batch_size_for
 from residua.settings import FEATURES, FitSettings
 from residua.training.feeding import reserve
 from residua.training.fit import choose_epochs
+from residua.vetting.graph import graph_size
 
 _BATCH = 16
 # Pictures from which the usual features are taken, at most.
@@ -111,7 +113,22 @@ class Pixels(Material):
         """Try a network that came with another package; those here are held to it by tests."""
         if self.settings.model not in MODELS:
             with torch.random.fork_rng():
-                check_contract(self.build(), self.settings.model)
+                model = self.build()
+                check_contract(model, self.settings.model)
+                self._check_savable(model)
+
+    def _check_savable(self, model: Autoencoder) -> None:
+        """Refuse, before it is trained, a network whose saved graph would not be opened again."""
+        settings, shape = self.settings, self.spec.shape
+        score = picture_score(settings.error_map, settings.reduction, "error")
+        try:
+            graph_size(ScoringGraph(model, score).onnx(), shape, batch_size_for(self.spec))
+        except Exception as error:  # the exporter raises many kinds
+            said = str(error).strip().partition("\n")[0]
+            raise BrokenContract(
+                f"the model {settings.model!r} cannot be saved as ONNX so that it may be scored: "
+                f"{said}"
+            ) from error
 
     def score(self, model: Autoencoder) -> PictureScore:
         """Build the score that the settings name."""

@@ -24,8 +24,8 @@ from residua.scoring.score import PictureScore
 from residua.scoring.verdicts import MAPS_FOR_SCALE, batch_size_for, full_scale
 from residua.training.feeding import at_a_time
 
-# Pictures that say what is usual, and as many that say how far normal pictures stray from it.
-_MOST_FOR_SCORE = 4_000
+MOST_FOR_SCORE = 4_000
+"""Pictures that say what is usual, and as many that say how far normal pictures stray from it."""
 # Pictures that say what is usual to the scores that are tried beside a confounded one.
 _FEW_FOR_SCORE = 500
 
@@ -36,7 +36,7 @@ def fitted_score(
     inputs: NDArray[Any],
     parts: HeldOut,
     *,
-    most: int = _MOST_FOR_SCORE,
+    most: int = MOST_FOR_SCORE,
 ) -> PictureScore:
     """Build the score of a trained network, which takes in what is usual of normal pictures.
 

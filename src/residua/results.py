@@ -65,7 +65,7 @@ def _rows_to(final: Path) -> Iterator[WriteRow]:
         raise OutputError(f"the folder {final.absolute().parent} does not exist; make it first")
     if final.is_dir():
         raise OutputError(f"{final} is a folder; name a file")
-    in_callers_block = False
+    callers: BaseException | None = None
     try:
         with (
             whole_file(final) as beside,
@@ -79,13 +79,17 @@ def _rows_to(final: Path) -> Iterator[WriteRow]:
                 except OSError as error:
                     raise _not_written(final, error) from error
 
-            in_callers_block = True
-            yield write
-            in_callers_block = False
-    except OSError as error:
-        if in_callers_block:
-            raise
-        raise _not_written(final, error) from error
+            try:
+                yield write
+            except BaseException as error:
+                callers = error
+                raise
+    except Exception as error:
+        if callers is not None:  # not what closing the file made of it
+            raise callers from callers.__cause__
+        if isinstance(error, OSError):
+            raise _not_written(final, error) from error
+        raise
 
 
 def _require_pyarrow() -> None:

@@ -46,8 +46,8 @@ class BundleScorer:
 
     Parameters
     ----------
-    path : path-like
-        The bundle's folder.
+    path : path-like or URL
+        The bundle's folder, of this machine or an object store.
     threads : int or None, default=None
         Threads that decode, and threads that compute; None: one for each core.
     engine : {"auto", "onnxruntime", "openvino", "torch"}, default="auto"

@@ -11,13 +11,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from residua.bundle import Bundle, Manifest, write_bundle
-from residua.errors import BundleAltered
-from residua.feature_graph import feature_graph_of
+from residua.errors import BundleAltered, BundleError, ConfigurationError
+from residua.feature_graph import blank_parts, feature_graph_of
 from residua.graph import ScoringGraph, score_of
-from residua.models import build_model, require_network
+from residua.models import MODELS, Autoencoder, build_model, require_network
 from residua.storage import Location
+from residua.vetting.text import shown
 
 _SCORE = "score."
+# What torch raises where numbers, names or kinds are not those of a network.
+_OF_OTHER_SHAPES = (
+    RuntimeError, KeyError, ValueError, AttributeError, TypeError, OverflowError, IndexError,
+)  # fmt: skip
 
 
 def save_model(
@@ -52,19 +57,28 @@ def load_graph(bundle: Bundle) -> ScoringGraph:
     Raises
     ------
     BundleAltered
-        The weights are not those of the network that the manifest names.
+        The weights are not those of the network that the manifest names, or are no numbers.
     NetworkNotInstalled
         That network is of a package that is not installed.
     """
-    from safetensors.torch import load_file
+    from safetensors import SafetensorError
+    from safetensors.torch import load
 
     record = bundle.manifest.model
-    graph = feature_graph_of(bundle) if record.backbone else _pixel_graph(bundle)
+    if record.backbone is None:
+        require_network(record.name, record.package)
     try:
-        state = load_file(bundle.weights)
+        _check_sizes(bundle)
+        graph = feature_graph_of(bundle) if record.backbone else _pixel_graph(bundle)
+        state = load(bundle.read_weights())
+        _check_finite(state)
         _take(graph, state)
-    except (RuntimeError, KeyError, ValueError, AttributeError) as error:
-        raise BundleAltered(f"{bundle.weights} does not fit {record.name!r}: {error}") from error
+    except BundleError:
+        raise
+    except (ConfigurationError, SafetensorError, *_OF_OTHER_SHAPES) as error:
+        raise BundleAltered(
+            f"{bundle.weights} does not fit {record.name!r}: {shown(str(error))}"
+        ) from error
     # Sets the strides of the weights; the graph's other numbers stay as they are.
     graph.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return graph.eval()
@@ -79,14 +93,50 @@ def _take(graph: ScoringGraph, state: dict[str, Tensor]) -> None:
         graph.score.restore({name.removeprefix(_SCORE): value for name, value in own.items()})
 
 
-def _pixel_graph(bundle: Bundle) -> ScoringGraph:
+def _check_sizes(bundle: Bundle) -> None:
+    """Compare what the manifest names with the weights before memory is taken for either.
+
+    A network of another package is built by that package's own code, which may not do without.
+    """
+    manifest = bundle.manifest
+    if manifest.model.backbone is None and manifest.model.name not in MODELS:
+        return
+    with torch.device("meta"):
+        state = (
+            blank_parts(manifest)
+            if manifest.model.backbone
+            else dict(_pixel_model(bundle).state_dict())
+        )
+    # A number alone is saved as a row of one.
+    wanted = {name: tuple(value.shape) or (1,) for name, value in state.items()}
+    found = {
+        name: shape for name, shape in bundle.weight_shapes.items() if not name.startswith(_SCORE)
+    }
+    for name in sorted(set(wanted) | set(found)):
+        if wanted.get(name) != found.get(name):
+            raise ValueError(
+                f"{name} has the shape {found.get(name)}; wanted {wanted.get(name)} (None: it is "
+                f"not there)"
+            )
+
+
+def _check_finite(state: dict[str, Tensor]) -> None:
+    for name, value in state.items():
+        if value.is_complex() or not bool(torch.isfinite(value).all()):
+            raise ValueError(f"{name} holds a number that is NaN or infinite")
+
+
+def _pixel_model(bundle: Bundle) -> Autoencoder:
     record, settings = bundle.manifest.model, bundle.manifest.settings
-    require_network(record.name, record.package)
-    model = build_model(
+    return build_model(
         record.name,
         bundle.manifest.input.shape,
         latent_dim=record.latent_dim,
         loss=record.loss,
         options=settings.model_options,
     )
-    return ScoringGraph(model, score_of(settings, model))
+
+
+def _pixel_graph(bundle: Bundle) -> ScoringGraph:
+    model = _pixel_model(bundle)
+    return ScoringGraph(model, score_of(bundle.manifest.settings, model))

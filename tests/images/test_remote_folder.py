@@ -14,6 +14,7 @@ from residua import storage
 from residua.errors import (
     ConfigurationError,
     EmptySource,
+    ImageError,
     NoReadableImage,
     StorageUnreachable,
     UnreadableFile,
@@ -116,6 +117,13 @@ def test_an_object_that_is_bad_is_named_by_its_url(bucket):
     storage.write_bytes(f"{bucket}/in/cut.png", b"no picture")
     (batch,) = as_source(f"{bucket}/in").batches(SPEC, 4)
     assert f"{bucket}/in/cut.png is of no picture format" in str(batch.failures[0].error)
+
+
+def test_a_mask_that_is_bad_is_named_by_its_url(bucket, tmp_path):
+    put(tmp_path, f"{bucket}/in", MVTEC | {"ground_truth/crack/0_mask.png": b"no picture"})
+    source = as_source(f"{bucket}/in", split="test")
+    with pytest.raises(ImageError, match=f"{bucket}/in/ground_truth/crack/0_mask.png is of no"):
+        source.mask(0)
 
 
 def test_a_store_that_stops_answering_ends_the_reading_and_is_no_picture_s_fault(

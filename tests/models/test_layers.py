@@ -9,7 +9,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from residua.models.layers import Doubling, mean_squared_error, sub_pixel, to_grid, to_rows
+from residua.models.layers import (
+    Doubling,
+    StridedConv2d,
+    mean_squared_error,
+    sub_pixel,
+    to_grid,
+    to_rows,
+)
 
 LAST = torch.channels_last
 
@@ -89,3 +96,29 @@ def test_the_gradient_of_the_squared_error_lies_as_the_pictures_do() -> None:
     x = drawn(2, 3, 4, 5).to(memory_format=LAST).requires_grad_()
     (gradient,) = torch.autograd.grad(mean_squared_error(x, torch.zeros_like(x)), x)
     assert gradient.is_contiguous(memory_format=LAST)
+
+
+@pytest.mark.parametrize("size", [(25, 2), (13, 1), (64, 2)])
+@pytest.mark.parametrize("kind", ["strided", "doubling"])
+def test_in_bf16_a_last_column_and_its_gradients_are_what_they_are_in_float32(
+    kind: str, size: tuple[int, int]
+) -> None:
+    torch.manual_seed(0)
+    layer = StridedConv2d(16, 32, 3, stride=2, padding=1) if kind == "strided" else Doubling(16, 32)
+    layer.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    for _ in range(6):  # memory that is not written holds something else each time
+        junk = [torch.full((12 * 16 * size[0] * size[1],), float("nan")) for _ in range(4)]
+        del junk
+        x = torch.rand(12, 16, *size).contiguous(memory_format=torch.channels_last)
+        found = []
+        for in_bf16 in (True, False):
+            layer.zero_grad()
+            given = (x.bfloat16() if in_bf16 else x.clone()).requires_grad_()
+            with torch.autocast("cpu", torch.bfloat16, enabled=in_bf16):
+                result = layer(given)
+            result.float().sum().backward()
+            assert given.grad is not None
+            assert layer.weight.grad is not None
+            found.append((result.float(), given.grad.float(), layer.weight.grad.clone()))
+        for one, other in zip(*found, strict=True):
+            assert (one - other).abs().max() <= 0.03 * other.abs().max()

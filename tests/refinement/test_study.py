@@ -33,6 +33,7 @@ from residua.refinement.space import SearchSpace
 from residua.refinement.study import refine
 from residua.refinement.tested import measure_steps
 from residua.report.refined import draw_refinement
+from residua.workspace import alone_in
 
 pytestmark = pytest.mark.filterwarnings("ignore::residua.errors.ResiduaWarning")
 
@@ -283,6 +284,31 @@ def test_the_steps_are_measured_on_labelled_pictures_afterwards(
     right = flagged == np.repeat([False, True], [30, 20])
     assert measured.initial.tested is not None
     assert measured.initial.tested.accuracy == right.mean()
+
+
+def test_a_study_that_cannot_be_written_is_named_and_goes_on(
+    blobs: NDArray[np.uint8], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise optuna.exceptions.StorageInternalError("An exception is raised") from OSError("full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("optuna.storages.RDBStorage.set_trial_user_attr", full)
+        with pytest.raises(OutputError, match=r"study\.db cannot be written: full; the trials"):
+            run(blobs[:64], tmp_path, trials=1)
+    assert run(blobs[:64], tmp_path, trials=1).completed == 1
+
+
+def test_the_password_of_a_study_is_not_shown(blobs: NDArray[np.uint8], tmp_path: Path) -> None:
+    with pytest.raises(OutputError) as caught:
+        run(blobs[:64], tmp_path, storage="no-such-database://me:s3cret@here/x")
+    assert "s3cret" not in str(caught.value)
+
+
+def test_two_searches_do_not_share_a_folder(blobs: NDArray[np.uint8], tmp_path: Path) -> None:
+    (tmp_path / "study").mkdir()
+    with alone_in(tmp_path / "study", "search"), pytest.raises(OutputError, match="another proc"):
+        run(blobs[:64], tmp_path, trials=1)
 
 
 def test_a_killed_search_goes_on(tmp_path: Path) -> None:

@@ -104,7 +104,7 @@ def test_a_url_without_a_bucket_is_refused(url):
 def test_a_scheme_whose_package_is_missing_names_its_extra(scheme, module, extra, monkeypatch):
     pytest.importorskip("fsspec")
     monkeypatch.setitem(sys.modules, module, None)
-    monkeypatch.setattr(sys.modules["fsspec.registry"], "_registry", {})
+    monkeypatch.delitem(sys.modules["fsspec.registry"]._registry, scheme, raising=False)
     with pytest.raises(MissingExtra, match=rf"{module!r}.*residua\[{extra}\]"):
         storage.filesystem(f"{scheme}://bucket/key")
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,7 +30,7 @@ from residua.errors import ConfigurationError, MissingExtra, ResiduaError, Resid
 def main() -> None:
     """Run the command line; a `ResiduaError` becomes one line and exit code 1."""
     try:
-        with _warnings_as_lines():
+        with _warnings_as_lines(), _sigterm_as_exit():
             app()
     except ConfigurationError as error:
         _fail(str(error), EXIT_USAGE)
@@ -59,6 +61,27 @@ def _common(
 def _fail(message: str, code: int) -> None:
     say(f"[bold red]error:[/] {escape(message)}")
     sys.exit(code)
+
+
+@contextmanager
+def _sigterm_as_exit() -> Iterator[None]:
+    """Let SIGTERM end a command by an exception, so that nothing half written stays behind.
+
+    A second one ends it at once. Services and watchers set handlers of their own.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(number: int, _: object) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        raise SystemExit(128 + number)
+
+    previous = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
 
 
 @contextmanager

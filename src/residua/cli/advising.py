@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -58,10 +58,9 @@ def advise(
     from residua.evaluation.scored import score_source, scorer_of
     from residua.evaluation.truth import known_truth
     from residua.images.resolve import resolve_source
-    from residua.storage import check_writable, is_remote, joined, written
+    from residua.storage import check_output_folder, written
 
-    if is_remote(out):
-        check_writable(joined(cast("str", out), "any"))
+    check_output_folder(out)
     scorer = scorer_of(bundle, threads=threads)
     named = pictures(data)
     source = resolve_source(named, prefer="test")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from residua.cli.common import AsJson, Seeds, app, console, parse_seeds, print_table
+from residua.cli.common import AsJson, Seeds, app, console, escape, parse_seeds, print_table, say
 
 
 @app.command(epilog="Example: residua demo --out demo-output")
@@ -19,10 +19,13 @@ def demo(
 ) -> None:
     """Train on generated surfaces, score sound and defective ones, and draw what was found."""
     from residua.experiments.demo import run_demo
-    from residua.storage import written
+    from residua.storage import check_output_folder, is_remote, written
 
+    check_output_folder(out)
     with written(out) as folder:
         run_demo(folder, seed=seed, console=console())
+    if is_remote(out):
+        say(f"uploaded: {escape(out)}")
 
 
 @app.command(epilog="Example: residua reproduce mnist-fashion --seeds 0,1,2")

@@ -38,12 +38,11 @@ def export_reviews(
     from residua.service.store.addresses import existing_database
     from residua.service.store.exporting import export_folder
     from residua.service.store.store import ReviewStore
-    from residua.storage import check_writable, exists, is_remote, joined, written
+    from residua.storage import check_output_folder, exists, is_remote, written
 
-    if is_remote(folder):
-        check_writable(joined(folder, "any"))
-        if exists(folder):
-            raise OutputError(f"{folder} is not empty; name a new folder")
+    check_output_folder(folder)
+    if is_remote(folder) and exists(folder):
+        raise OutputError(f"{folder} is not empty; name a new folder")
     with (
         closing(ReviewStore.open(existing_database(database), make=False)) as store,
         written(folder) as place,

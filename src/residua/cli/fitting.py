@@ -20,6 +20,7 @@ from residua.cli.common import (
     say,
     show_info,
 )
+from residua.errors import ConfigurationError
 from residua.scoring.names import SCORES
 
 
@@ -106,6 +107,24 @@ def fit(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with a fit that was killed.")
     ] = False,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            help="Share the fit out among the workers of a Ray cluster: auto, or HOST:PORT of its "
+            "head."
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(help="Workers of the cluster. [default: one for each processor]", min=1),
+    ] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(
+            help="Folder or URL that every machine of the cluster sees, for the state after each "
+            "epoch. [default: beside the model]"
+        ),
+    ] = None,
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
@@ -120,6 +139,11 @@ def fit(
     from residua.settings import FEATURES
     from residua.storage import beside_or_here
 
+    if cluster is None and (workers is not None or storage is not None):
+        raise ConfigurationError(
+            "workers and storage are those of a fit on a cluster; name it with --cluster, or leave "
+            "them out"
+        )
     check_new(output, force=force)
     options = {} if backbone is None else {"backbone": backbone}
     partial = beside_or_here(output, ".partial")
@@ -149,9 +173,18 @@ def fit(
         resume=resume,
         verbose=1,
     )
-    detector.fit(pictures(data))
-    detector.save(output)
-    shutil.rmtree(partial, ignore_errors=True)
+    if cluster is None:
+        detector.fit(pictures(data))
+        detector.save(output)
+        shutil.rmtree(partial, ignore_errors=True)
+    else:
+        from residua.cluster.attending import Place
+        from residua.cluster.fitting import discard_state, fit_on_cluster
+
+        shared = storage or partial
+        fit_on_cluster(detector, pictures(data), storage=shared, place=Place(cluster, workers))
+        detector.save(output)
+        discard_state(shared)
     manifest = detector.manifest_
     if as_json:
         typer.echo(manifest.model_dump_json())

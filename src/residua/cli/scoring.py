@@ -90,13 +90,12 @@ def score(
     from residua.runtime import BundleScorer
     from residua.scoring.calibration import require_fdr
     from residua.scoring.verdicts import judged_together
-    from residua.storage import check_writable, is_remote, joined, name_of
+    from residua.storage import check_output_folder, name_of
     from residua.summary import Summary
 
     if fdr is not None:
         require_fdr(fdr)
-    if is_remote(maps):
-        check_writable(joined(cast("str", maps), "any"))
+    check_output_folder(maps)
     scorer = BundleScorer(
         bundle, threads=threads, engine=engine, precision=cast("Precision", precision)
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -21,6 +20,8 @@ from residua.comparison.protocol import Protocol, draw, lay_out
 from residua.comparison.ranks import ranked_rows
 from residua.errors import ConfigurationError, TrainingError
 from residua.images.preprocess import InputSpec
+from residua.workspace import workspace
+from residua.writing import make_folder
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -109,10 +110,10 @@ def compare(
         chosen += [*chosen_methods(backbone_methods(backbone)), features_method(backbone)]
     protocol = lay_out(train, test, normal=normal, anomalous=anomalous, seed=seeds[0])
     spec = protocol.trusted.suggest_spec(size=image_size)
-    kept = None if folder is None else Path(folder) / "fits"
-    with tempfile.TemporaryDirectory(prefix="residua-compare-") as room:
-        trial = _decoded(protocol, spec, seeds, n_train, n_test, Path(room))
-        fits = Fits(trial, spec, epochs, Path(room), kept, console)
+    kept = None if folder is None else make_folder(Path(folder)) / "fits"
+    with workspace("residua-compare") as room:
+        trial = _decoded(protocol, spec, seeds, n_train, n_test, room)
+        fits = Fits(trial, spec, epochs, room, kept, console)
         results, left_out = fits.all(chosen, seeds)
     if not results:
         causes = "; ".join(f"{name}: {why}" for name, why in left_out.items())

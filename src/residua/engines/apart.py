@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import tempfile
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +18,7 @@ from residua.engines.base import Precision
 from residua.engines.choice import Choice
 from residua.engines.measuring import measure
 from residua.errors import EngineFailed
+from residua.workspace import workspace
 
 _PROGRAM = "from residua.engines.apart import main; main()"
 # Seconds after which an engine hangs.
@@ -37,8 +36,8 @@ def measure_apart(
         The process could not be started, or ended without a result.
     """
     try:
-        with tempfile.TemporaryDirectory(prefix="residua-engines-") as folder:
-            pictures = Path(folder) / "probe.npy"
+        with workspace("residua-engines") as folder:
+            pictures = folder / "probe.npy"
             np.save(pictures, probe)
             arguments = map(str, (bundle.path, pictures, batch, threads, precision))
             done = subprocess.run(

@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 from residua.bundle import Bundle
 from residua.engines.base import Engine, Load, Precision
 from residua.errors import BundleError, EngineFailed
+from residua.images.free_memory import free_memory
 from residua.onnx_runtime import onnx_runtime
 from residua.scoring.verdicts import ScoredBatch
+from residua.vetting.text import shown
 
 _QUIET = 3
 
@@ -36,13 +38,18 @@ class OnnxRuntimeEngine(Engine):
         options = ort.SessionOptions()
         options.intra_op_num_threads = max(1, load.threads // load.at_once)
         options.log_severity_level = _QUIET
+        # What was looked at is an ONNX file; it is not to be taken for one of another format.
+        options.add_session_config_entry("session.load_model_format", "ONNX")
         graph = bundle.read_graph()
+        _require_room(bundle)
         try:
             self._session: Any = ort.InferenceSession(
                 graph, options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:
-            raise BundleError(f"ONNX Runtime cannot use {bundle.graph}: {error}") from error
+            raise BundleError(
+                f"ONNX Runtime cannot use {bundle.graph}: {shown(str(error))}"
+            ) from error
 
     def __call__(self, images: NDArray[np.uint8]) -> ScoredBatch:
         """Score pictures (B, H, W, C); see `Engine`.
@@ -50,13 +57,29 @@ class OnnxRuntimeEngine(Engine):
         Raises
         ------
         EngineFailed
-            Most often: there is too little memory.
+            Most often: there is too little memory. Or a score is no number.
         """
         try:
             results = self._session.run(list(ScoredBatch._fields), {"images": images})
         except Exception as error:
             raise EngineFailed(
                 f"ONNX Runtime cannot score {len(images)} pictures of "
-                f"{images.shape[1]} × {images.shape[2]}: {error}"
+                f"{images.shape[1]} × {images.shape[2]}: {shown(str(error))}"
             ) from error
-        return ScoredBatch(*results)
+        scored = ScoredBatch(*results)
+        if scored.scores.dtype.kind != "f" or not np.isfinite(scored.scores).all():
+            raise EngineFailed(
+                "the saved model gives scores that are NaN or infinite, on which no verdict is "
+                "possible; its weights may be damaged: fit anew"
+            )
+        return scored
+
+
+def _require_room(bundle: Bundle) -> None:
+    """Refuse a model that would take more memory than there is, before the system ends us."""
+    free, wanted = free_memory(), bundle.working_memory
+    if free is not None and wanted > free:
+        raise EngineFailed(
+            f"scoring with {bundle.path} takes some {wanted / 1e9:.3g} GB at a time and "
+            f"{free / 1e9:.3g} GB of memory are free; score on a machine with more"
+        )

@@ -13,11 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua.errors import ConfigurationError
+from residua.errors import BundleRefused, ConfigurationError
 from residua.features.record import BackboneRecord
 from residua.features.timm_export import PREFIX, export_timm
 from residua.onnx_runtime import onnx_runtime
 from residua.storage import local_copy, name_of
+from residua.vetting.onnx_file import read_onnx
+from residua.vetting.sizes import size_of
 
 CHANNELS = 3
 # Versions of ONNX's operators that the rest of a model can be written in.
@@ -173,11 +175,19 @@ class Backbone:
         Raises
         ------
         ConfigurationError
-            The network does not take pictures of this size, or has no map for them.
+            The network does not take pictures of this size, or has no map for them; or a model
+            with it in could not be opened again, since it has operators that none may have.
         """
         blank = np.zeros((1, height, width, CHANNELS), np.uint8)
         names = (*self.all_maps, *self.vectors)
         found = self.run(blank, names)
+        try:
+            size_of(read_onnx(self.graph), {self.input: (1, CHANNELS, height, width)}, {})
+        except BundleRefused as error:
+            raise ConfigurationError(
+                f"the backbone {self.name} cannot be part of a saved model: {error}; export it "
+                f"with plain operators, or give another one"
+            ) from error
         shapes = {name: part.shape for name, part in zip(names, found, strict=True)}
         strides = {
             name: height / shape[2]

@@ -6,7 +6,6 @@ out, so that a run over a million files can set it down as a row and go on.
 
 from __future__ import annotations
 
-import io
 import os
 import stat
 from collections.abc import Callable, Iterator
@@ -22,11 +21,20 @@ from PIL.JpegImagePlugin import JpegImageFile
 from residua.errors import (
     DamagedImage,
     ImageError,
+    ImageTooCostly,
     ImageTooLarge,
     UnreadableFile,
     UnsupportedImage,
 )
+from residua.images.counted_reading import (
+    TO_COUNT_FRAMES,
+    Counted,
+    CountedBytes,
+    CountedFile,
+    TooManySteps,
+)
 from residua.images.decoding_memory import memory_to_decode
+from residua.images.decoding_work import check_work
 from residua.images.modes import grey_or_rgb, is_deep
 from residua.images.opening import is_device_error, open_by_content
 from residua.images.orientation import orientation_of, upright_size
@@ -56,7 +64,8 @@ class ImageHeader(NamedTuple):
     mode: str
     """Pillow's name for the kind of pixels: L, RGB, P, I;16 …"""
     frames: int
-    """Pictures in the file, of which the first is read; 1 where they cannot be counted."""
+    """Pictures in the file, of which the first is read; 1 where they cannot be counted, or only in
+    very many steps."""
 
 
 def decode_image(
@@ -101,6 +110,9 @@ def decode_image(
         The content is of no format that Pillow knows.
     DamagedImage
         It is empty, cut short or corrupt.
+    ImageTooCostly
+        Decoding it would take very long: one of its size takes as long as one of ``max_pixels``
+        pixels should, or it is in very many pieces.
     ImageTooLarge
         It has more than ``max_pixels`` pixels, or needs more memory than there is. Where it would
         fit alone, it waits for the large pictures that other threads are decoding.
@@ -117,24 +129,37 @@ def decode_image(
     return _twice_on_warning(lambda: _decode(file, spec, name, max_pixels, out))
 
 
-def read_header(file: ImageFileLike) -> ImageHeader:
+def read_header(file: ImageFileLike, *, name: str | None = None) -> ImageHeader:
     """Read a picture's size, mode and number of frames without decoding it.
 
     Parameters
     ----------
     file : path, bytes or PIL.Image.Image
         Bytes are the content of a file.
+    name : str, optional
+        What errors call the picture. Default: the path.
 
     Raises
     ------
     ImageError
         As for `decode_image`, except that no limit is set on the size.
     """
-    return _twice_on_warning(lambda: _header(file))
+    return _twice_on_warning(lambda: _header(file, name or printable_name(file)))
 
 
-def decode_mask(file: ImageFileLike, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.bool_]:
+def decode_mask(
+    file: ImageFileLike, *, name: str | None = None, max_pixels: int = MAX_PIXELS
+) -> NDArray[np.bool_]:
     """Decode a defect mask: True where the pixel is not black.
+
+    Parameters
+    ----------
+    file : path, bytes or PIL.Image.Image
+        Bytes are the content of a file.
+    name : str, optional
+        What errors call the mask. Default: the path.
+    max_pixels : int, optional
+        Larger masks are refused before they are decoded.
 
     Returns
     -------
@@ -145,7 +170,7 @@ def decode_mask(file: ImageFileLike, *, max_pixels: int = MAX_PIXELS) -> NDArray
     ImageError
         As for `decode_image`.
     """
-    return _twice_on_warning(lambda: _mask(file, max_pixels))
+    return _twice_on_warning(lambda: _mask(file, name or printable_name(file), max_pixels))
 
 
 @contextmanager
@@ -158,9 +183,12 @@ def opened_picture(
             _check_pixels(file, name, max_pixels)
             yield file
             return
-        with io.BytesIO(file) if isinstance(file, bytes) else _open_file(file, name) as stream:
+        with CountedBytes(file) if isinstance(file, bytes) else _open_file(file, name) as stream:
             image = open_by_content(stream, name)
             _check_pixels(image, name, max_pixels)
+            if max_pixels is not None:
+                check_work(image, name, max_pixels)
+            stream.allow_decoding()
             yield image
 
 
@@ -200,18 +228,19 @@ def _decode(
             return fit_picture(grey_or_rgb(orientation.turn(image), spec, name), spec, box, out)
 
 
-def _header(file: ImageFileLike) -> ImageHeader:
-    with opened_picture(file, printable_name(file)) as image:
+def _header(file: ImageFileLike, name: str) -> ImageHeader:
+    with opened_picture(file, name) as image:
         width, height = upright_size(image)
+        if isinstance(stream := getattr(image, "fp", None), Counted):
+            stream.allow(TO_COUNT_FRAMES)
         try:
-            frames = int(getattr(image, "n_frames", 1))
-        except (OSError, SyntaxError, ValueError, EOFError):
+            frames = max(1, int(getattr(image, "n_frames", 1)))
+        except Exception:  # one of the later ones is damaged, which is no fault of the first
             frames = 1
         return ImageHeader(width, height, image.mode, frames)
 
 
-def _mask(file: ImageFileLike, max_pixels: int) -> NDArray[np.bool_]:
-    name = printable_name(file)
+def _mask(file: ImageFileLike, name: str, max_pixels: int) -> NDArray[np.bool_]:
     with (
         opened_picture(file, name, max_pixels) as image,
         memory_to_decode(image, image.size, name),
@@ -237,9 +266,10 @@ def _draft(image: Image.Image, spec: InputSpec) -> Box | None:
     return drafted[1] if drafted else None
 
 
-def _open_file(file: str | os.PathLike[str], name: str) -> io.BufferedReader:
+def _open_file(file: str | os.PathLike[str], name: str) -> CountedFile:
     _check_regular_file(file, name)
-    return open(file, "rb")  # noqa: PTH123 (a Path takes longer; the caller closes it)
+    # A Path takes longer; the caller closes it.
+    return CountedFile(open(file, "rb", buffering=0))  # noqa: PTH123
 
 
 def _check_regular_file(file: str | os.PathLike[str], name: str) -> None:
@@ -288,6 +318,10 @@ def _errors_named(name: str) -> Iterator[None]:
 
 def _as_image_error(error: Exception, name: str) -> ImageError:
     said = printable_text(error)
+    if isinstance(error, TooManySteps):
+        return ImageTooCostly(
+            f"{name} is in so many pieces that reading it would take very long; export it again"
+        )
     if isinstance(error, MemoryError):
         return ImageTooLarge(f"{name} needs more memory than there is to decode; scale it down")
     if isinstance(error, Image.DecompressionBombError):

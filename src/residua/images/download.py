@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
-import shutil
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from residua.errors import DatasetCorrupt, OutputError
+from residua.workspace import workspace
 
 _TIMEOUT_SECONDS = 20
 
@@ -43,17 +43,17 @@ def fetch(urls: Sequence[str], final: Path, unpack: Unpack) -> None:
     OutputError
         The folder cannot be written.
     """
-    try:
-        final.parent.mkdir(parents=True, exist_ok=True)
-        beside = Path(tempfile.mkdtemp(prefix=f".{final.name}.", dir=final.parent))
-    except OSError as error:
-        raise OutputError(
-            f"nothing can be downloaded to {final.parent}: {error.strerror}; set RESIDUA_DATA to a "
-            f"folder that can be written"
-        ) from error
     answers: list[str] = []
     corrupt: DatasetCorrupt | None = None
-    try:
+    with contextlib.ExitStack() as stack:
+        try:
+            final.parent.mkdir(parents=True, exist_ok=True)
+            beside = stack.enter_context(workspace(".residua-download", final.parent))
+        except OSError as error:
+            raise OutputError(
+                f"nothing can be downloaded to {final.parent}: {error.strerror}; set RESIDUA_DATA "
+                f"to a folder that can be written"
+            ) from error
         for number, url in enumerate(urls):
             # A folder for each, so that nothing of one mirror gets among the next one's.
             attempt = beside / str(number)
@@ -68,8 +68,6 @@ def fetch(urls: Sequence[str], final: Path, unpack: Unpack) -> None:
             else:
                 (attempt / "unpacked").replace(final)
                 return
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
     if corrupt is not None:
         raise DatasetCorrupt(f"no mirror gave the published content. {'; '.join(answers)}")
     raise NoMirror("; ".join(answers))

@@ -181,8 +181,9 @@ class FileSource(ImageSource):
         file = self._masks[index] if self._masks is not None else None
         if file is None:
             return None
-        mask = decode_mask(self._opened(file), max_pixels=self._max_pixels)
-        header = read_header(self._opened(self._file(index)))
+        picture = self._file(index)
+        mask = decode_mask(self._opened(file), name=printable(file), max_pixels=self._max_pixels)
+        header = read_header(self._opened(picture), name=printable(picture))
         if mask.shape != (header.height, header.width):
             raise DamagedImage(
                 f"the mask {printable(file)} is {mask.shape[1]} × {mask.shape[0]} and its picture "

@@ -9,7 +9,9 @@ from typing import BinaryIO, NamedTuple
 from PIL import Image
 from PIL.ImageFile import ImageFile
 
-from residua.errors import DamagedImage, NotAnImage, UnsupportedImage
+from residua.errors import DamagedImage, ImageTooLarge, NotAnImage, UnsupportedImage
+from residua.images.counted_reading import TooManySteps
+from residua.images.icons import check_icon
 
 PREFIX_BYTES = 16
 
@@ -18,6 +20,8 @@ PREFIX_BYTES = 16
 _NO_PICTURES = frozenset({"BUFR", "FPX", "GRIB", "HDF5", "MIC", "MPEG"})
 # A C header begins like an X bitmap; only the extension tells.
 _WEAK_SIGNATURES = _NO_PICTURES | {"XBM"}
+# What is wrong with the file, whichever format it is tried as.
+_TELLING = (MemoryError, Image.DecompressionBombError, ImageTooLarge, TooManySteps, Warning)
 # First 16 bytes are as good as a format: a folder of JPEGs or PNGs has a few of them in all.
 _PREFIXES_KEPT = 256
 
@@ -50,11 +54,17 @@ def open_by_content(stream: BinaryIO, name: str) -> ImageFile:
         raise DamagedImage(f"{name} is empty (0 bytes); copy it again or leave it out")
     signed, missing, unsigned = _formats_of(prefix)
     first_failure: tuple[str, Exception] | None = None
+    if "EPS" in signed:  # its header alone may take minutes
+        raise UnsupportedImage(
+            f"{name} is PostScript, a program that would have to be run to show a picture; "
+            "convert it to PNG"
+        )
     for format_name in (*signed, *unsigned):
         try:
+            check_icon(stream, format_name, name)
             stream.seek(0)
             image = Image.OPEN[format_name][0](stream, "")
-        except (MemoryError, Image.DecompressionBombError, Warning):
+        except _TELLING:
             raise
         except Exception as error:
             if is_device_error(error):
@@ -141,9 +151,4 @@ def _refuse_no_picture(image: ImageFile, name: str) -> None:
         raise UnsupportedImage(
             f"{name} is of format {image.format}, which Pillow can name but not show; "
             "leave it out, or convert it to PNG"
-        )
-    if image.format == "EPS":
-        raise UnsupportedImage(
-            f"{name} is PostScript, a program that would have to be run to show a picture; "
-            "convert it to PNG"
         )

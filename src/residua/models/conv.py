@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from residua.errors import ConfigurationError
 from residua.models.base import Autoencoder, Loss
-from residua.models.layers import sub_pixel, to_grid, to_rows
+from residua.models.layers import StridedConv2d, sub_pixel, to_grid, to_rows
 
 _SMALLEST_GRID = 8
 _LEAST_CODE, _MAX_CODE = 16, 128
@@ -102,7 +102,7 @@ class ConvAutoencoder(GridAutoencoder):
         widths = [min(self.first_channels << i, _MOST_CHANNELS) for i in range(len(sizes) - 1)]
         self.stem, self.grid = stem, (widths[-1], *sizes[-1])
 
-        first = nn.Conv2d(self.channels, widths[0], stem + 1, stride=stem, padding=stem // 2)
+        first = StridedConv2d(self.channels, widths[0], stem + 1, stride=stem, padding=stem // 2)
         down: list[nn.Module] = [first, nn.BatchNorm2d(widths[0]), _activation()]
         for c_in, c_out in pairwise(widths):
             down += [_conv(c_in, c_out, stride=2), nn.BatchNorm2d(c_out), _activation()]
@@ -172,7 +172,8 @@ def halvings(height: int, width: int, depth: int | None) -> list[tuple[int, int]
 
 
 def _conv(c_in: int, c_out: int, *, stride: int = 1) -> nn.Conv2d:
-    return nn.Conv2d(c_in, c_out, 3, stride=stride, padding=1)
+    kind = nn.Conv2d if stride == 1 else StridedConv2d
+    return kind(c_in, c_out, 3, stride=stride, padding=1)
 
 
 def _activation() -> nn.Module:

@@ -15,6 +15,24 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 
+class StridedConv2d(nn.Conv2d):
+    """A convolution whose results are right in bf16 on a processor, also where one column is left.
+
+    There oneDNN, as of torch 2.13, reads memory that nobody has written: the loss is NaN, or
+    merely wrong. Such a convolution is a small one, and is computed in float32.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Convolve (B, c_in, h, w)."""
+        padding = self.padding
+        assert not isinstance(padding, str)
+        room = 2 * padding[1] - self.kernel_size[1] + 1  # beside the input's columns
+        if not _misreckoned(input, self.stride[1] - room):
+            return super().forward(input)
+        with torch.autocast("cpu", enabled=False):
+            return super().forward(input.float())
+
+
 def to_rows(features: Tensor) -> Tensor:
     """Flatten features (B, C, h, w) to (B, C·h·w); their gradient comes back channels last."""
     if features.requires_grad:
@@ -65,6 +83,9 @@ class Doubling(nn.ConvTranspose2d):
 
     def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
         """Turn (B, c_in, h, w) into (B, c_out, 2h, 2w)."""
+        if _misreckoned(x, 1):  # in the gradient, which is a convolution of stride 2
+            with torch.autocast("cpu", enabled=False):
+                return super().forward(x.float(), output_size)
         if not (torch.is_grad_enabled() and _by_own_means(x)):
             return super().forward(x, output_size)
         assert self.bias is not None
@@ -95,6 +116,12 @@ def mean_squared_error(x: Tensor, target: Tensor) -> Tensor:
         # The gradient comes in rows whatever the layout; seen so, they are rows of whole pixels.
         x, target = x.permute(0, 2, 3, 1), target.permute(0, 2, 3, 1)
     return F.mse_loss(x, target)
+
+
+def _misreckoned(x: Tensor, columns: int) -> bool:
+    """Say whether x is given to a processor's bf16 and has at most so many columns."""
+    in_bf16 = x.device.type == "cpu" and torch.is_autocast_enabled("cpu")
+    return in_bf16 and x.shape[3] <= columns
 
 
 def _by_own_means(x: Tensor) -> bool:

@@ -24,10 +24,13 @@ from torch.nn import functional as F
 
 from residua.errors import ConfigurationError
 from residua.models.base import Autoencoder, Loss
+from residua.models.layers import StridedConv2d
 
 _GRID = 8
 _MAX_PATCH_CODE = 32
 _NARROWEST_STEM = 16
+# Beyond, a saved model could ask for any time and memory: each patch looks at every other one.
+_MOST_PATCHES, _MOST_MASKS, _MOST_LAYERS, _MOST_HEADS = 4_096, 256, 100, 64
 
 
 class MaskedAutoencoder(Autoencoder):
@@ -81,15 +84,25 @@ class MaskedAutoencoder(Autoencoder):
             )
         rows, columns = ceil(height / patch), ceil(width / patch)
         count = rows * columns
-        if not 2 <= masks <= count:
+        if count > _MOST_PATCHES:
+            raise ConfigurationError(
+                f"patch is {patch}, which makes {count:,} patches of pictures of {height} x "
+                f"{width}; at most {_MOST_PATCHES:,} are looked at: choose a larger patch"
+            )
+        if not 2 <= masks <= min(count, _MOST_MASKS):
             raise ConfigurationError(
                 f"masks is {masks}; with {count} patches of {patch} pixels it must be from 2 to "
-                f"{count}"
+                f"{min(count, _MOST_MASKS)}"
             )
         if features < 1 or heads < 1 or features % heads or layers < 1:
             raise ConfigurationError(
                 f"features is {features}, heads {heads} and layers {layers}; all must be at least "
                 f"1, and features a multiple of heads"
+            )
+        if heads > _MOST_HEADS or layers > _MOST_LAYERS:
+            raise ConfigurationError(
+                f"heads is {heads} and layers {layers}; they may be up to {_MOST_HEADS} and "
+                f"{_MOST_LAYERS}"
             )
         values = channels * patch**2
         if latent_dim is None:
@@ -109,10 +122,10 @@ class MaskedAutoencoder(Autoencoder):
         stem: list[nn.Module] = []
         c_in = channels + 1  # the mask goes in with the picture
         for c_out in widths:
-            stem += [nn.Conv2d(c_in, c_out, 3, stride=2, padding=1), nn.BatchNorm2d(c_out)]
+            stem += [StridedConv2d(c_in, c_out, 3, stride=2, padding=1), nn.BatchNorm2d(c_out)]
             stem += [nn.LeakyReLU(0.1)]
             c_in = c_out
-        stem += [nn.Conv2d(c_in, features, 3, stride=2, padding=1)]
+        stem += [StridedConv2d(c_in, features, 3, stride=2, padding=1)]
         self.stem = nn.Sequential(*stem)  # (B, C + 1, H, W) -> (B, F, rows, columns)
         self.mask_token = nn.Parameter(0.02 * torch.randn(features))
         self.position = nn.Parameter(_waves(rows, columns, features))

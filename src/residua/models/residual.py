@@ -20,9 +20,11 @@ from torch.nn import functional as F
 from residua.errors import ConfigurationError
 from residua.models.base import Loss
 from residua.models.conv import GridAutoencoder, SubPixelUp, default_latent_dim, halvings
+from residua.models.layers import StridedConv2d
 
 _SMALL_SIDE = 64
 _MOST_CHANNELS = 128
+_MOST_BLOCKS = 100
 
 
 class ResidualAutoencoder(GridAutoencoder):
@@ -42,7 +44,7 @@ class ResidualAutoencoder(GridAutoencoder):
     depth : int or None, default=None
         Levels of halving. None: until the longer side is at most 8.
     blocks : int, default=2
-        Residual blocks of each level, in each half; two convolutions each.
+        Residual blocks of each level, in each half, up to 100; two convolutions each.
     """
 
     def __init__(
@@ -59,8 +61,8 @@ class ResidualAutoencoder(GridAutoencoder):
     ) -> None:
         latent_dim = latent_dim or default_latent_dim(channels, height, width)
         super().__init__(channels, height, width, latent_dim, loss=loss)
-        if blocks < 1:
-            raise ConfigurationError(f"blocks is {blocks}; a level has at least 1")
+        if not 1 <= blocks <= _MOST_BLOCKS:
+            raise ConfigurationError(f"blocks is {blocks}; a level has 1 to {_MOST_BLOCKS}")
         sizes = halvings(height, width, depth)  # of each level, the picture's own first
         first = first_channels or (32 if max(height, width) <= _SMALL_SIDE else 16)
         self.first_channels, self.depth = first, len(sizes) - 1
@@ -111,7 +113,7 @@ class ResidualBlock(nn.Module):
             nn.Identity()
             if stride == 1 and c_in == c_out
             else nn.Sequential(
-                nn.Conv2d(c_in, c_out, 1, stride=stride, bias=False), nn.BatchNorm2d(c_out)
+                StridedConv2d(c_in, c_out, 1, stride=stride, bias=False), nn.BatchNorm2d(c_out)
             )
         )
 
@@ -155,4 +157,5 @@ class ResidualUp(nn.Module):
 
 def _conv(c_in: int, c_out: int, *, stride: int = 1) -> nn.Conv2d:
     # No bias: each is followed by a batch normalisation, which has one.
-    return nn.Conv2d(c_in, c_out, 3, stride=stride, padding=1, bias=False)
+    kind = nn.Conv2d if stride == 1 else StridedConv2d
+    return kind(c_in, c_out, 3, stride=stride, padding=1, bias=False)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from residua.errors import ConfigurationError
 from residua.models.base import Autoencoder, Loss
-from residua.models.layers import Doubling, to_grid, to_rows
+from residua.models.layers import Doubling, StridedConv2d, to_grid, to_rows
 from residua.models.seed_mnist import start_as_keras
 
 DEFAULT_CODE = 128
@@ -63,7 +63,7 @@ class SeedCaltech(Autoencoder):
 
         down: list[nn.Module] = []
         for c_in, c_out in pairwise((channels, *widths)):
-            down += block(nn.Conv2d(c_in, c_out, 3, stride=2, padding=1), c_out)
+            down += block(StridedConv2d(c_in, c_out, 3, stride=2, padding=1), c_out)
         self.encoder = nn.Sequential(*down)  # (B, C, H, W) -> (B, *grid)
         self.to_code = nn.Linear(prod(self.grid), self.latent_dim)
 

@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import json
 import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -43,6 +42,7 @@ from residua.settings import FitSettings
 from residua.storage import Location
 from residua.training.feeding import PixelStore, decode_all
 from residua.training.fit import choose_batch_size, choose_epochs
+from residua.workspace import alone_in, workspace
 from residua.writing import write_text
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ INITIAL = "initial"
 
 _STUDY = "refinement"
 _DATABASE = "study.db"
-_DECODED = "decoded-"
+_DECODED = "decoded"
 _RECORD, _WHY, _BASE, _IDENTITY = "record", "why", "base", "identity"
 # Trials that are always let finish, so that there is something to be behind of.
 _STARTUP = 4
@@ -122,9 +122,11 @@ def refine(
         raise ConfigurationError(f"trials is {trials}; wanted at least 1")
     with _decoded(source, settings, folder) as (store, base, shape):
         search = _Search.over(store, base, shape, folder, space or SearchSpace(), console)
-        study = search.open(storage or f"sqlite:///{folder / _DATABASE}", prune)
-        search.run(study, trials, timeout)
-        refinement = search.conclude(study)
+        where = storage or f"sqlite:///{folder / _DATABASE}"
+        with _study_errors(where):
+            study = search.open(where, prune)
+            search.run(study, trials, timeout)
+            refinement = search.conclude(study)
         write_text(folder / RESULT, refinement.model_dump_json(indent=2) + "\n")
         if console is not None:
             console.print(f"fitting {refinement.winner.name!r} on all pictures", highlight=False)
@@ -211,7 +213,7 @@ class _Search:
                 load_if_exists=True,
             )
         except Exception as error:  # the driver's own, of whatever database
-            raise OutputError(f"the study {storage} cannot be opened: {error}") from error
+            raise OutputError(f"{_shown(storage)} cannot be opened: {_cause(error)}") from error
         found = study.user_attrs.get(_IDENTITY)
         if found is None:
             study.set_user_attr(_IDENTITY, self.identity)
@@ -374,15 +376,14 @@ def _decoded(
         value_range=None if settings.value_range == "data" else settings.value_range,
         background=settings.background,
     )
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for left in folder.glob(f"{_DECODED}*"):  # by a call that was killed
-            shutil.rmtree(left)
-        room = tempfile.mkdtemp(prefix=_DECODED, dir=folder)
-    except OSError as error:
-        raise OutputError(f"the folder {folder} cannot be written: {error.strerror}") from error
-    try:
-        store = decode_all(source, spec, cache=Path(room))
+    with contextlib.ExitStack() as stack:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(alone_in(folder, "search"))
+            room = stack.enter_context(workspace(_DECODED, folder))
+        except OSError as error:
+            raise OutputError(f"the folder {folder} cannot be written: {error.strerror}") from error
+        store = decode_all(source, spec, cache=room)
         check_store(store)
         base = settings.model_copy(
             update={
@@ -392,8 +393,36 @@ def _decoded(
             }
         )
         yield store, base, spec.shape
-    finally:
-        shutil.rmtree(room, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _study_errors(storage: str) -> Iterator[None]:
+    """Name the study whose database fails in the middle of a search."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+        raise OutputError(
+            f"{_shown(storage)} cannot be written: {_cause(error)}; the trials that are done are "
+            f"kept, and the same command goes on with the search"
+        ) from error
+
+
+def _shown(storage: str) -> str:
+    from sqlalchemy import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    with contextlib.suppress(ArgumentError):
+        return f"the study {make_url(storage).render_as_string(hide_password=True)}"
+    return "the study"
+
+
+def _cause(error: BaseException) -> str:
+    """Return what the database's driver says, without the statement and its parameters."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return " ".join(str(error).split())
 
 
 def _counted(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:

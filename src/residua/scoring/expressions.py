@@ -15,6 +15,9 @@ from residua.errors import ConfigurationError, UnknownName
 
 T = TypeVar("T")
 
+# Python's parser gives up on text that is nested deeply, and not in one way.
+_LONGEST = 200
+
 
 def build_named(kind: str, text: str, known: Mapping[str, Callable[..., T]]) -> T:
     """Build what ``text`` names, with the arguments it gives.
@@ -58,13 +61,17 @@ def _read(kind: str, text: str) -> tuple[str, list[Any], dict[str, Any]]:
     )
     if text.replace("-", "_").isidentifier():
         return text, [], {}
+    if len(text) > _LONGEST:
+        raise ConfigurationError(
+            f"{kind} {text[:40]!r}… has {len(text):,} characters; it may have {_LONGEST}"
+        )
     try:
         call = ast.parse(text.strip(), mode="eval").body
         if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
             raise unreadable
         args = [ast.literal_eval(argument) for argument in call.args]
         kwargs = {k.arg: ast.literal_eval(k.value) for k in call.keywords if k.arg}
-    except (SyntaxError, ValueError) as error:
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         if error is unreadable:
             raise
         raise unreadable from error

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from residua.errors import ReviewsOff, StoreError, StoreFull, StoreUnavailable
+from residua.service.aging import Aging
 from residua.service.logs import log
 from residua.service.served import ServedModel
 from residua.service.settings import Retention
@@ -57,6 +58,7 @@ class Keeper:
         self, open_store: Callable[[], ReviewStore], retention: Retention, station: str
     ) -> None:
         self._open_store, self._retention, self._station = open_store, retention, station
+        self._aging = Aging()
         self._store: ReviewStore | None = None
         self._opening = threading.Lock()
         # Its class and its words: an error itself would hold whatever raised it.
@@ -252,10 +254,10 @@ class Keeper:
 
         def clean(store: ReviewStore) -> None:
             nonlocal removed
-            days = self._retention.days
+            days, now = self._retention.days, self._aging.now()
             removed = store.retain(
-                now=datetime.now(UTC),
-                max_age=None if days is None else timedelta(days=days),
+                now=now or datetime.now(UTC),
+                max_age=None if days is None or now is None else timedelta(days=days),
                 max_bytes=self._retention.max_bytes,
             )
 

@@ -28,6 +28,7 @@ KINDS: Mapping[type[BaseException], Kind] = MappingProxyType(
     {
         errors.NotAnImage: Kind("not-an-image", 422, "Not a picture"),
         errors.DamagedImage: Kind("damaged-image", 422, "A damaged picture"),
+        errors.ImageTooCostly: Kind("image-too-costly", 422, "A picture that takes too long"),
         errors.ImageTooLarge: Kind("image-too-large", 422, "A picture of too many pixels"),
         errors.UnsupportedImage: Kind("unsupported-image", 422, "A picture of another kind"),
         errors.EmptySource: Kind("nothing-there", 409, "Nothing there to work on"),

@@ -37,7 +37,7 @@ from residua.storage.objects import (
     read_prefix,
     write_bytes,
 )
-from residua.storage.outputs import check_output, write_text
+from residua.storage.outputs import check_output, check_output_folder, write_text
 from residua.storage.stores import SCHEMES, filesystem, storage_errors
 
 __all__ = [
@@ -48,6 +48,7 @@ __all__ = [
     "beside_or_here",
     "cached_folder",
     "check_output",
+    "check_output_folder",
     "check_writable",
     "exists",
     "fetch",

@@ -13,12 +13,15 @@ from typing import Any
 
 from residua.errors import NothingStored, StorageError
 from residua.storage.locations import Location, as_local, joined, name_of, parent_of
-from residua.storage.objects import check_writable, is_object, list_files, read_bytes
+from residua.storage.objects import check_writable, is_object, list_files, read_prefix
 from residua.storage.stores import filesystem, storage_errors
 
 # What is written last in a folder, in this order: without these it is not what it is to become.
 LAST_FILES = ("residua.json", "SHA256SUMS", "_SUCCESS")
 _COPIES_AT_ONCE = 8
+# Bytes of a folder's last file that are read to memory; of a longer one the copy is never taken for
+# the same, and made anew.
+_LONGEST_MARK = 1 << 20
 
 
 @contextlib.contextmanager
@@ -99,7 +102,7 @@ def cached_folder(url: str, names: Sequence[str], cache: Path) -> Path:
         See `local_copy`.
     """
     *_, mark = names
-    content = read_bytes(joined(url, mark))
+    content = read_prefix(joined(url, mark), _LONGEST_MARK)
     kept = cache / hashlib.sha256(content).hexdigest() / name_of(url)
     if _says(kept / mark, content):
         return kept

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from residua import writing
-from residua.storage.locations import Location, as_local
+from residua.storage.locations import Location, as_local, joined
 from residua.storage.objects import check_writable, write_bytes
 
 
@@ -25,6 +25,20 @@ def check_output(location: Location) -> None:
         check_writable(os.fspath(location))
     else:
         writing.check_parent(Path(local))
+
+
+def check_output_folder(location: Location | None) -> None:
+    """Refuse a folder in which nothing can be written, before the work; None is no folder.
+
+    A local one is made, or refused, where it is written to.
+
+    Raises
+    ------
+    StorageError
+        Nothing can be written below the URL.
+    """
+    if location is not None and as_local(location) is None:
+        check_writable(joined(location, "any"))
 
 
 def write_text(location: Location, text: str) -> None:

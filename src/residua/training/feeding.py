@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import os
@@ -18,8 +19,10 @@ from torch import Tensor
 from residua.errors import NoReadableImage, OutputError
 from residua.images.preprocess import InputSpec
 from residua.images.source import Failure, ImageSource
+from residua.workspace import alone_in, workspace
 
 _DECODE_BATCH = 64
+_DECODED = "residua-decoded"
 _PIXELS_AT_A_TIME = 1 << 18
 # Of a card's free memory; the rest is for the network and its step.
 _RESIDENT_SHARE = 0.5
@@ -36,6 +39,39 @@ class PixelStore(NamedTuple):
     """The pictures that could not be read."""
     fingerprint: str
     """SHA-256 of all pixels, hexadecimal."""
+
+
+@contextlib.contextmanager
+def room_for_pixels(folder: Path | None) -> Iterator[Path]:
+    """Yield a folder for decoded pictures; it, and no other fit with it, is in the one given.
+
+    Parameters
+    ----------
+    folder : Path or None
+        The fit's own. None: the decoded pictures lie with the system's temporary files.
+
+    Raises
+    ------
+    OutputError
+        It cannot be made, or another fit is in it.
+    """
+    with contextlib.ExitStack() as stack:
+        if folder is not None:
+            # A fit that was refused before its first epoch leaves no empty folder behind.
+            stack.callback(_remove_if_empty, folder)
+        try:
+            if folder is not None:
+                folder.mkdir(parents=True, exist_ok=True)
+                stack.enter_context(alone_in(folder, "fit"))
+            room = stack.enter_context(workspace(_DECODED, folder))
+        except OSError as error:
+            raise OutputError(f"no folder for the fit can be made: {error}") from error
+        yield room
+
+
+def _remove_if_empty(folder: Path) -> None:
+    with contextlib.suppress(OSError):
+        folder.rmdir()
 
 
 def decode_all(
@@ -156,6 +192,13 @@ def at_a_time(inputs: NDArray[Any]) -> int:
     return int(np.clip(_PIXELS_AT_A_TIME // pixels, 4, 64))
 
 
+def steps_an_epoch(n: int, batch_size: int) -> int:
+    """Return how many batches ``n`` pictures make."""
+    full, rest = divmod(n, batch_size)
+    # One lone picture has no batch statistics, so it joins the batch before it.
+    return full + (rest > 1 or (rest == 1 and not full))
+
+
 class PixelBatches:
     """Batches of a `PixelStore` as uint8 tensors (B, H, W, C), with no work per picture.
 
@@ -180,10 +223,7 @@ class PixelBatches:
         self.pixels = pixels
         self.indices = indices
         self.order_seed = order_seed
-        starts = list(range(0, len(indices), batch_size))
-        # One lone picture has no batch statistics, so it joins the batch before it.
-        if len(starts) > 1 and len(indices) - starts[-1] == 1:
-            starts.pop()
+        starts = range(0, steps_an_epoch(len(indices), batch_size) * batch_size, batch_size)
         self.bounds = [*starts, len(indices)]
 
     def __len__(self) -> int:

@@ -6,11 +6,11 @@ import logging
 import signal
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import lightning as L
 import numpy as np
@@ -18,6 +18,7 @@ import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping
 from numpy.typing import NDArray
 from rich.console import Console
+from torch import Tensor
 
 from residua.errors import (
     CannotResume,
@@ -33,8 +34,15 @@ from residua.training.checks import compare_with_simple_predictors
 from residua.training.config import EpochRecord, FitChecks, TrainingConfig
 from residua.training.feeding import PixelBatches, near
 from residua.training.heap import freed_memory_kept
-from residua.training.module import EpochWatcher, KeepBest, TellEpochs, TrainingModule
+from residua.training.module import (
+    CheckpointInPlace,
+    EpochWatcher,
+    KeepBest,
+    TellEpochs,
+    TrainingModule,
+)
 from residua.training.progress import ShowProgress
+from residua.training.team import ALONE, Team
 
 CHECKPOINT = "last.ckpt"
 
@@ -55,6 +63,24 @@ class TrainingResult:
     """Whether Ctrl-C ended it before its time."""
 
 
+class Learned(NamedTuple):
+    """What one run over the epochs left."""
+
+    model: Autoencoder
+    """In evaluation mode, float32, on the CPU, with the best weights."""
+    history: list[EpochRecord]
+    interrupted: bool
+
+
+class Feed(NamedTuple):
+    """What one process of a run is fed, batches of uint8 pictures (B, H, W, C)."""
+
+    training: Iterable[Tensor]
+    validation: Iterable[Tensor]
+    weights: Sequence[float] | None = None
+    """See `TrainingModule`."""
+
+
 def train(
     build: Callable[[], Autoencoder],
     pixels: NDArray[np.uint8],
@@ -67,6 +93,7 @@ def train(
     tolerate_failure: bool = False,
     console: Console | None = None,
     on_epoch: EpochWatcher | None = None,
+    elsewhere: Callable[[int, int], Learned] | None = None,
 ) -> TrainingResult:
     """Train, check against simple predictors, and once start again where nothing was learned.
 
@@ -89,6 +116,9 @@ def train(
     on_epoch : callable or None
         Is told of each epoch, with the network as it stands; what it raises ends training and is
         passed on.
+    elsewhere : callable or None
+        Runs over the epochs on other machines, given the number of the attempt and its seed;
+        ``pixels`` then serve the comparison alone. None: here.
 
     Raises
     ------
@@ -101,10 +131,13 @@ def train(
     """
     for attempt in (0, 1):
         seed = config.seed + attempt
-        folder = checkpoint_folder / f"attempt-{attempt}" if checkpoint_folder else None
-        model, kept, interrupted = _run(
-            build, pixels, training, validation, config, seed, folder, resume, console, on_epoch
-        )
+        if elsewhere is not None:
+            model, history, interrupted = elsewhere(attempt, seed)
+        else:
+            folder = checkpoint_folder / f"attempt-{attempt}" if checkpoint_folder else None
+            model, history, interrupted = _learn_here(
+                build, pixels, training, validation, config, seed, folder, resume, console, on_epoch
+            )
         checks = compare_with_simple_predictors(model, pixels, training, validation)
         if checks.network_mse < checks.mean_image_mse:
             break
@@ -124,7 +157,7 @@ def train(
         warnings.warn(f"{finding}; starting again from seed {seed + 1}", Restarted, stacklevel=2)
     if checks.network_mse < checks.mean_image_mse:
         _warn_of(checks)
-    return TrainingResult(model, kept.history, checks, seed, interrupted)
+    return TrainingResult(model, history, checks, seed, interrupted)
 
 
 def choose_batch_size(n_train: int) -> int:
@@ -137,7 +170,57 @@ def choose_epochs(n_train: int, batch_size: int) -> int:
     return int(np.clip(round(4_000 * batch_size / max(n_train, 1)), 15, 200))
 
 
-def _run(
+def run_epochs(
+    build: Callable[[], Autoencoder],
+    feed: Callable[[L.Trainer], Feed],
+    config: TrainingConfig,
+    seed: int,
+    kept: KeepBest,
+    *,
+    watchers: Sequence[Callback] = (),
+    checkpoint: Path | None = None,
+    team: Team = ALONE,
+) -> Learned:
+    """Run over the epochs, as one process of a team.
+
+    Parameters
+    ----------
+    build : callable
+        Returns the network with fresh weights, drawn from torch's global generator.
+    feed : callable
+        Returns the pictures, for a trainer that knows its device and its epoch.
+    config : TrainingConfig
+    seed : int
+    kept : KeepBest
+        Keeps the best weights.
+    watchers : sequence of Callback
+        Come after it.
+    checkpoint : Path or None
+        The state to go on from.
+    team : Team
+
+    Raises
+    ------
+    TrainingDiverged
+        The loss became NaN or infinite.
+    CannotResume
+        The checkpoint cannot be read.
+    """
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = build().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        with _quiet_lightning():
+            trainer = _trainer(config, [kept, *watchers], team)
+            fed = feed(trainer)
+            module = TrainingModule(model, config, seed=seed, team=team, weights=fed.weights)
+            with freed_memory_kept(), _stop_on_interrupt(trainer) as interruption:
+                _fit(trainer, module, fed, checkpoint)
+    if kept.best_weights:
+        model.load_state_dict(kept.best_weights)
+    return Learned(model.to("cpu").eval(), kept.history, bool(interruption))
+
+
+def _learn_here(
     build: Callable[[], Autoencoder],
     pixels: NDArray[np.uint8],
     training: NDArray[np.int64],
@@ -148,68 +231,65 @@ def _run(
     resume: bool,
     console: Console | None,
     on_epoch: EpochWatcher | None,
-) -> tuple[Autoencoder, KeepBest, bool]:
+) -> Learned:
     checkpoint = None
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
         checkpoint = folder / CHECKPOINT
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        model = build().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        module = TrainingModule(model, config, seed=seed)
-        kept = KeepBest(checkpoint)
-        with _quiet_lightning():
-            trainer = _trainer(config, kept, console, on_epoch)
-            fed = near(pixels, trainer.strategy.root_device)
-            batches = PixelBatches(
-                fed, training, config.batch_size, lambda: (seed, trainer.current_epoch)
-            )
-            with freed_memory_kept(), _stop_on_interrupt(trainer) as interruption:
-                _fit(
-                    trainer,
-                    module,
-                    batches,
-                    PixelBatches(fed, validation, max(config.batch_size, 128)),
-                    checkpoint if resume and checkpoint and checkpoint.exists() else None,
-                )
-    if kept.best_weights:
-        model.load_state_dict(kept.best_weights)
-    return model.to("cpu").eval(), kept, bool(interruption)
+    kept = KeepBest(checkpoint)
 
+    def feed(trainer: L.Trainer) -> Feed:
+        fed = near(pixels, trainer.strategy.root_device)
+        return Feed(
+            PixelBatches(fed, training, config.batch_size, lambda: (seed, trainer.current_epoch)),
+            PixelBatches(fed, validation, validation_batch(config)),
+        )
 
-def _trainer(
-    config: TrainingConfig,
-    kept: KeepBest,
-    console: Console | None,
-    on_epoch: EpochWatcher | None,
-) -> L.Trainer:
-    callbacks: list[Callback] = [kept]
+    watchers: list[Callback] = []
     if on_epoch is not None:
-        callbacks.append(TellEpochs(kept, on_epoch))
+        watchers.append(TellEpochs(kept, on_epoch))
+    if console is not None:
+        watchers.append(ShowProgress(kept, console))
+    there = resume and checkpoint is not None and checkpoint.exists()
+    return run_epochs(
+        build,
+        feed,
+        config,
+        seed,
+        kept,
+        watchers=watchers,
+        checkpoint=checkpoint if there else None,
+    )
+
+
+def validation_batch(config: TrainingConfig) -> int:
+    """Return how many pictures are validated at a time: no gradient takes memory there."""
+    return max(config.batch_size, 128)
+
+
+def _trainer(config: TrainingConfig, callbacks: list[Callback], team: Team) -> L.Trainer:
     if config.patience is not None:
         callbacks.append(EarlyStopping("val_loss", patience=config.patience))
-    if console is not None:
-        callbacks.append(ShowProgress(kept, console))
     accelerator = accelerator_of(config.device)
     return L.Trainer(
         accelerator=accelerator,
-        devices=1,
         precision=_lightning_precision(config.precision, accelerator),
         max_epochs=config.epochs,
         callbacks=callbacks,
+        plugins=[CheckpointInPlace()],
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,
+        **team.trainer_options(),
     )
 
 
 def _fit(
     trainer: L.Trainer,
     module: TrainingModule,
-    training: PixelBatches,
-    validation: PixelBatches,
+    fed: Feed,
     checkpoint: Path | None,
 ) -> None:
     if checkpoint is not None:
@@ -222,8 +302,10 @@ def _fit(
             ) from error
     try:
         # weights_only: a checkpoint is data, and reading it runs no code.
-        trainer.fit(module, training, validation, ckpt_path=checkpoint, weights_only=True)
+        trainer.fit(module, fed.training, fed.validation, ckpt_path=checkpoint, weights_only=True)
     except SystemExit as error:
+        if error.code == 128 + signal.SIGTERM:  # whoever told us to end meant the whole process
+            raise
         # Lightning ends the process on KeyboardInterrupt; the caller of a library decides that.
         raise KeyboardInterrupt from error
 

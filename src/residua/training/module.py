@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,13 @@ import lightning as L
 import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch import Tensor
 
 from residua.errors import OutputError, TrainingDiverged
 from residua.models import Autoencoder, to_network
 from residua.training.config import EpochRecord, TrainingConfig
+from residua.training.team import ALONE, Team
 from residua.writing import whole_file
 
 EpochWatcher = Callable[[EpochRecord, Autoencoder], None]
@@ -31,9 +34,30 @@ _SHORTEST_CYCLE = 4
 
 
 class TrainingModule(L.LightningModule):
-    """One step of an `Autoencoder` on batches of uint8 pictures (B, H, W, C)."""
+    """One step of an `Autoencoder` on batches of uint8 pictures (B, H, W, C).
 
-    def __init__(self, model: Autoencoder, config: TrainingConfig, *, seed: int) -> None:
+    Parameters
+    ----------
+    model : Autoencoder
+    config : TrainingConfig
+    seed : int
+        Seed of the order of the pictures and of what the network draws.
+    team : Team
+        The processes that train it.
+    weights : sequence of float or None
+        Of each step of an epoch: by what its loss is multiplied before the gradients of all
+        processes are averaged. None: 1.
+    """
+
+    def __init__(
+        self,
+        model: Autoencoder,
+        config: TrainingConfig,
+        *,
+        seed: int,
+        team: Team = ALONE,
+        weights: Sequence[float] | None = None,
+    ) -> None:
         super().__init__()
         # Lightning's own stepping calls some twenty hooks a step, which costs small networks 3 %
         # of their time; nothing here uses them.
@@ -41,6 +65,8 @@ class TrainingModule(L.LightningModule):
         self.model = model
         self.config = config
         self.seed = seed
+        self.team = team
+        self.weights = weights
         self.train_loss = _Mean()
         self.val_loss = _Mean()
 
@@ -62,7 +88,7 @@ class TrainingModule(L.LightningModule):
 
     def on_train_epoch_start(self) -> None:
         """Start the epoch's randomness from its number: a resumed run meets the same."""
-        torch.manual_seed(epoch_seed(self.seed, self.current_epoch))
+        torch.manual_seed(epoch_seed(self.seed, self.current_epoch, self.team.rank))
         self.train_loss.reset()
 
     def on_train_start(self) -> None:
@@ -75,35 +101,51 @@ class TrainingModule(L.LightningModule):
         """Take one step; stops at a loss that is not finite."""
         loss = self.model.training_losses(to_network(batch))["loss"]
         look = loss.device.type == "cpu" or batch_idx % _STEPS_BETWEEN_LOOKS == 0
-        if look and not torch.isfinite(loss):
+        # In a team all stop together, at the end of the epoch: none may wait for one that is gone.
+        if self.team.size == 1 and look and not torch.isfinite(loss):
             self._stop(loss.detach(), batch_idx)
         self.train_loss.add(loss.detach(), len(batch))
         # The precision of the forward pass is on record; autocast is not for the backward pass.
         with torch.autocast(loss.device.type, enabled=False):
             self._optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            if self.team.size == 1:
+                loss.backward()  # type: ignore[no-untyped-call]
+            else:  # by way of Lightning, which has the gradients averaged
+                self.manual_backward(loss * (self.weights[batch_idx] if self.weights else 1))
             self._optimiser.step()
         if self._schedule is not None:
             self._schedule.step()
 
     def on_train_epoch_end(self) -> None:
-        """Catch on a card what no look has caught."""
+        """Catch what no look has caught."""
         if not math.isfinite(self.train_loss.value()):
             self._stop(self.train_loss.total, self._steps_an_epoch - 1)
 
     def on_validation_epoch_start(self) -> None:
-        """Start the mean afresh."""
+        """Join what the team has learned apart, and start the mean afresh."""
+        self.train_loss.join(self.team)
+        self._join_buffers()
         self.val_loss.reset()
 
     def validation_step(self, batch: Tensor, batch_idx: int) -> None:
-        """Add one batch to the validation loss."""
-        self.val_loss.add(self.model.training_losses(to_network(batch))["loss"], len(batch))
+        """Add one batch to the validation loss; an empty one has nothing to add."""
+        if len(batch):
+            self.val_loss.add(self.model.training_losses(to_network(batch))["loss"], len(batch))
 
     def on_validation_epoch_end(self) -> None:
         """Give the epoch's validation loss to the callbacks that watch it."""
+        self.val_loss.join(self.team)
         if not math.isfinite(self.val_loss.value()):
             self._stop(self.val_loss.total, self._steps_an_epoch - 1)
         self.log("val_loss", self.val_loss.value(), logger=False)
+
+    def _join_buffers(self) -> None:
+        """Take the mean of what each process holds of batch statistics: a network has one."""
+        if self.team.size == 1:
+            return
+        for buffer in self.model.buffers():
+            if buffer.is_floating_point():
+                buffer.copy_(self.team.total(buffer.double()) / self.team.size)
 
     def _stop(self, loss: Tensor, batch_idx: int) -> None:
         step = self.current_epoch * self._steps_an_epoch + batch_idx + 1
@@ -166,9 +208,10 @@ class KeepBest(Callback):
         try:
             with whole_file(self.checkpoint) as beside:
                 trainer.save_checkpoint(beside)
-        except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
+        except OSError as error:
             raise OutputError(
-                f"the checkpoint {self.checkpoint} cannot be written: {error}"
+                f"the checkpoint {self.checkpoint} cannot be written: {error.strerror or error}; "
+                f"what was written after the epoch before is kept"
             ) from error
 
     def state_dict(self) -> dict[str, Any]:
@@ -184,6 +227,22 @@ class KeepBest(Callback):
         self.history = [EpochRecord(**record) for record in state_dict["history"]]
         self.best_loss = state_dict["best_loss"]
         self.best_weights = state_dict["best_weights"]
+
+
+class CheckpointInPlace(TorchCheckpointIO):
+    """Writes a checkpoint to the file that is named, and nowhere else.
+
+    Lightning's own way goes by a file among the system's temporary ones, which a killed process
+    leaves there, as large as the checkpoint.
+    """
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None
+    ) -> None:
+        """Write it; `KeepBest` sees to it that what has the final name is whole."""
+        content = io.BytesIO()  # torch does not say of a file that the disk is full
+        torch.save(checkpoint, content)
+        Path(path).write_bytes(content.getbuffer())
 
 
 class TellEpochs(Callback):
@@ -216,10 +275,17 @@ class _Mean:
         self.total = self.total.to(wide.device, wide.dtype) + wide * count
         self.count += count
 
+    def join(self, team: Team) -> None:
+        """Take in what the others of a team have added."""
+        if team.size > 1:
+            both = team.total(torch.tensor([float(self.total), self.count], dtype=torch.float64))
+            self.total, self.count = both[0], int(both[1])
+
     def value(self) -> float:
         return float(self.total) / max(self.count, 1)
 
 
-def epoch_seed(seed: int, epoch: int) -> int:
-    """Seed of one epoch's randomness, the same on every machine."""
-    return int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0] >> 1)
+def epoch_seed(seed: int, epoch: int, rank: int = 0) -> int:
+    """Seed of one epoch's randomness, the same on every machine; each of a team has its own."""
+    drawn_from = [seed, epoch, rank] if rank else [seed, epoch]
+    return int(np.random.SeedSequence(drawn_from).generate_state(1, np.uint64)[0] >> 1)

@@ -11,6 +11,7 @@ from lightning.pytorch.callbacks import Callback
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from residua.training.config import EpochRecord
 from residua.training.module import KeepBest, TrainingModule
 
 _SECONDS_BETWEEN_UPDATES = 0.25
@@ -85,13 +86,8 @@ class ShowProgress(Callback):
             self._progress.update(self._task, completed=steps)
         if self._progress is not None or not self.kept.history:
             return
-        record = self.kept.history[-1]
-        self.console.print(
-            f"epoch {record.epoch}/{trainer.max_epochs}  loss {record.train_loss:.5f}  "
-            f"validation {record.val_loss:.5f}{' (best)' if record.best else ''}  "
-            f"{record.images_per_second:,.0f} images/s",
-            highlight=False,
-        )
+        assert trainer.max_epochs is not None
+        self.console.print(epoch_line(self.kept.history[-1], trainer.max_epochs), highlight=False)
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Close the bar."""
@@ -105,3 +101,12 @@ class ShowProgress(Callback):
 
     def _epoch(self, trainer: L.Trainer) -> str:
         return f"{trainer.current_epoch + 1}/{trainer.max_epochs}"
+
+
+def epoch_line(record: EpochRecord, epochs: int) -> str:
+    """Return what one epoch of ``epochs`` gave, as a line of text."""
+    return (
+        f"epoch {record.epoch}/{epochs}  loss {record.train_loss:.5f}  "
+        f"validation {record.val_loss:.5f}{' (best)' if record.best else ''}  "
+        f"{record.images_per_second:,.0f} images/s"
+    )

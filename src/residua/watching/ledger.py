@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from residua.errors import LedgerInUse, LedgerUnusable
-from residua.watching.locking import locked
+from residua.locking import locked
 from residua.watching.settling import Signature
 
 # Tells SQLite files of this kind from all others: "RSDW".

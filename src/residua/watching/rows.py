@@ -19,8 +19,8 @@ from typing import Any
 
 from residua import results
 from residua.errors import ConfigurationError, OutputError
+from residua.locking import lock
 from residua.watching.ledger import Ledger, Position
-from residua.watching.locking import lock
 from residua.writing import check_parent
 
 COLUMNS = (*results.COLUMNS, "time", "sha256")

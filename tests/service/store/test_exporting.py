@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from typer.testing import CliRunner
 
-from residua import AutoencoderDetector, evaluate_model
+from residua import AutoencoderDetector, evaluate_model, storage
 from residua.cli.common import app
 from residua.errors import (
     ConfigurationError,
@@ -270,6 +270,19 @@ def run(*arguments: object) -> Any:
     import residua.cli.exporting  # noqa: F401  adds the command
 
     return CliRunner().invoke(app, ["export-reviews", *map(str, arguments)])
+
+
+def test_the_command_exports_to_an_object_store_once(
+    store: ReviewStore, url: str, picture: Picture, bucket: str
+) -> None:
+    judged(store, picture(), picture(b"2"))
+    done = run(url, f"{bucket}/reviewed")
+    assert done.exit_code == 0, done.output
+    names = storage.list_files(f"{bucket}/reviewed")
+    assert [name.partition("/")[0] for name in names] == ["anomalous", "anomalous", "reviews.csv"]
+    again = run(url, f"{bucket}/reviewed")
+    assert isinstance(again.exception, OutputError)
+    assert "is not empty" in str(again.exception)
 
 
 def test_the_command_exports_a_file_or_a_url(

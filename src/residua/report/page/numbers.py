@@ -30,7 +30,9 @@ def check_folder(folder: Path) -> None:
     """
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
         raise OutputError(f"{folder} is no folder; choose another name for the report")
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / CONTENTS).is_file():
+    # Hidden ones may be of a report that was killed before it wrote anything.
+    others = folder.is_dir() and any(not path.name.startswith(".") for path in folder.iterdir())
+    if others and not (folder / CONTENTS).is_file():
         raise OutputError(
             f"the report's numbers would go to {folder}, which has other files in it; choose "
             "another name for the report"

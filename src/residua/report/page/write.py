@@ -22,6 +22,8 @@ from residua.report.page.steps import live_payload
 from residua.report.recipe import Recipe, recipe_of
 from residua.report.sections import FigureBlock, Section, TableBlock
 from residua.report.standard import standard_sections
+from residua.workspace import alone_in
+from residua.writing import check_folder as can_be_written
 from residua.writing import whole_file
 
 MOST_BYTES = 10_000_000
@@ -30,6 +32,8 @@ _SPARE = 250_000
 _LEAST_GALLERY = 1_000_000
 _MOST_GALLERY = 5_000_000
 _DPI = 130
+# Seconds for which another report of the same name is waited for.
+_PATIENCE = 60.0
 
 
 def write_report(
@@ -114,17 +118,20 @@ def write_report(
     room = min(MOST_BYTES - _SPARE - bare, _MOST_GALLERY)
     gallery = gallery_of(scorer, scored, most=max_gallery, budget=max(room, 0))
     text = rendered(**page, gallery=gallery)
-    write_folder(
-        folder,
-        scored=scored,
-        evaluation=evaluation,
-        findings=findings,
-        sections=parts,
-        drawings=drawings,
-    )
     try:
-        with whole_file(final) as beside:
-            beside.write_text(text, encoding="utf-8", newline="")
+        folder.mkdir(exist_ok=True)
+        # Two at once must not leave the page of one with the numbers of the other.
+        with alone_in(folder, "report", patience=_PATIENCE):
+            write_folder(
+                folder,
+                scored=scored,
+                evaluation=evaluation,
+                findings=findings,
+                sections=parts,
+                drawings=drawings,
+            )
+            with whole_file(final) as beside:
+                beside.write_text(text, encoding="utf-8", newline="")
     except OSError as error:
         reason = error.strerror or error
         raise OutputError(f"the report cannot be written to {final}: {reason}") from error
@@ -148,6 +155,7 @@ def check_report(final: Path, max_gallery: int = 0) -> Path:
         raise OutputError(f"the folder {parent} does not exist; make it first: mkdir -p {parent}")
     if final.is_dir():
         raise OutputError(f"{final} is a folder; choose another name for the report")
+    can_be_written(parent)
     folder = final.with_suffix("")
     check_folder(folder)
     return folder

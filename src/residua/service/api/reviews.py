@@ -121,7 +121,9 @@ def withdraw(id: Id, station: TheStation, caller: Reviewer) -> KeptPicture:
     return station.keeper.store.withdraw(id, reviewer=caller.name)
 
 
-@router.delete("/{id}", status_code=204, responses=refusals(404, 409, 422, 503, 507))
+@router.delete(
+    "/{id}", status_code=204, response_model=None, responses=refusals(404, 409, 422, 503, 507)
+)
 def remove(id: Id, station: TheStation, caller: Admin) -> None:
     """Remove a kept picture with all that was said of it."""
     station.keeper.store.remove(id)

@@ -1,0 +1,1 @@
+"""Bad input made on purpose, and fuzzing of what reads it."""

@@ -1,0 +1,1 @@
+"""What Residua depends on: pinned, hashed, licensed, audited, tried at both ends of its ranges."""

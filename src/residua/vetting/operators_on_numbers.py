@@ -1,0 +1,153 @@
+"""Operators number by number, and those that join the numbers of some sides."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from residua.vetting.onnx_file import SMALL, Node
+from residua.vetting.values import (
+    Value,
+    at,
+    broadcast,
+    known,
+    optional,
+    whole,
+    wholes,
+)
+
+Inputs = list[Value | None]
+Results = tuple[list[Value], int]
+
+# Types to which `Cast` brings numbers, by their number in ONNX.
+_TYPES: dict[int, str] = {
+    1: "f4", 2: "u1", 3: "i1", 4: "u2", 5: "i2", 6: "i4", 7: "i8", 9: "?", 10: "f2", 11: "f8",
+    12: "u4", 13: "u8", 16: "f4",
+}  # fmt: skip
+
+
+def _evaluated(compute: Callable[..., Any] | None, inputs: list[Value]) -> Any:
+    """Compute what is known of all inputs; None: it is not known, or there is no need to."""
+    arrays = [value.numbers for value in inputs]
+    if compute is None or any(array is None for array in arrays):
+        return None
+    with np.errstate(all="ignore"):
+        return compute(*arrays)
+
+
+def _each(compute: Callable[..., Any] | None, _: Node, inputs: Inputs) -> Results:
+    """Number by number, of inputs that are brought to one shape."""
+    at(inputs, 0)
+    values = [value for value in inputs if value is not None]
+    shape = broadcast(*(value.shape for value in values))
+    result = Value(shape)
+    if result.size <= SMALL:
+        result = Value(shape, _evaluated(compute, values))
+    return [result], result.size
+
+
+def _same(node: Node, inputs: Inputs) -> Results:
+    """Results of the first input's shape; further inputs say how."""
+    first = at(inputs, 0)
+    return [Value(first.shape) for _ in node.outputs], 8 * first.size
+
+
+def _passed(node: Node, inputs: Inputs) -> Results:
+    first = at(inputs, 0)
+    return [Value(first.shape, first.numbers)], first.size
+
+
+def _normalised(node: Node, inputs: Inputs) -> Results:
+    """LayerNormalization: its further results have the normalised sides of length 1."""
+    first = at(inputs, 0)
+    axis = first.axis(whole(node, "axis", -1))
+    means = first.shape[:axis] + (1,) * (first.rank - axis)
+    return [Value(first.shape), Value(means), Value(means)], 8 * first.size
+
+
+def _cast(node: Node, inputs: Inputs) -> Results:
+    first = at(inputs, 0)
+    kind = _TYPES[whole(node, "to", 0)]
+    numbers = _evaluated(lambda array: array.astype(kind), [first])
+    return [Value(first.shape, numbers)], first.size
+
+
+def _divided(one: Any, other: Any) -> Any:
+    if np.issubdtype(one.dtype, np.integer) and np.issubdtype(other.dtype, np.integer):
+        return np.trunc(one / other).astype(one.dtype)
+    return one / other
+
+
+def _reduced(compute: Callable[..., Any] | None, node: Node, inputs: Inputs) -> Results:
+    first = at(inputs, 0)
+    given = optional(inputs, 1)
+    axes = known(given, "the axes") if given is not None else wholes(node, "axes", [])
+    if not axes and whole(node, "noop_with_empty_axes", 0):
+        return [Value(first.shape, first.numbers)], first.size
+    gone = {first.axis(axis) for axis in axes} or set(range(first.rank))
+    keep = bool(whole(node, "keepdims", 1))
+    sides = [
+        1 if i in gone else side for i, side in enumerate(first.shape) if keep or i not in gone
+    ]
+    numbers = None
+    if compute is not None and first.numbers is not None and first.size:
+        numbers = compute(first.numbers, axis=tuple(gone), keepdims=keep)
+    return [Value(tuple(sides), numbers)], first.size
+
+
+def _greatest_place(node: Node, inputs: Inputs) -> Results:
+    first = at(inputs, 0)
+    axis = first.axis(whole(node, "axis", 0))
+    kept = (1,) if whole(node, "keepdims", 1) else ()
+    return [Value(first.shape[:axis] + kept + first.shape[axis + 1 :])], first.size
+
+
+def _top(node: Node, inputs: Inputs) -> Results:
+    first = at(inputs, 0)
+    axis = first.axis(whole(node, "axis", -1))
+    (count,) = known(at(inputs, 1), "how many are wanted")
+    shape = (*first.shape[:axis], count, *first.shape[axis + 1 :])
+    return [Value(shape), Value(shape)], first.size * max(1, math.ceil(math.log2(first.size + 1)))
+
+
+_FUNCTIONS: dict[str, Callable[..., Any] | None] = {
+    "Add": np.add, "Sub": np.subtract, "Mul": np.multiply, "Div": _divided, "Pow": None,
+    "Mod": None, "Min": None, "Max": None, "Mean": None, "Sum": None, "PRelu": None,
+    "And": np.logical_and, "Or": np.logical_or, "Xor": np.logical_xor, "Not": np.logical_not,
+    "Equal": np.equal, "Greater": np.greater, "GreaterOrEqual": np.greater_equal,
+    "Less": np.less, "LessOrEqual": np.less_equal, "Where": np.where,
+    "Neg": np.negative, "Abs": np.abs, "Floor": np.floor, "Ceil": np.ceil, "Round": np.round,
+    "Sqrt": np.sqrt, "Reciprocal": None, "Exp": None, "Log": None, "Sign": None,
+    "Sin": None, "Cos": None, "Tan": None, "Asin": None, "Acos": None, "Atan": None,
+    "Sinh": None, "Cosh": None, "Tanh": None, "Asinh": None, "Acosh": None, "Atanh": None,
+    "Erf": None, "Sigmoid": None, "HardSigmoid": None, "HardSwish": None, "Relu": None,
+    "LeakyRelu": None, "ThresholdedRelu": None, "Elu": None, "Selu": None, "Celu": None,
+    "Gelu": None, "Mish": None, "Softplus": None, "Softsign": None, "Shrink": None,
+    "IsNaN": None, "IsInf": None,
+}  # fmt: skip
+_ACROSS = (
+    "Clip", "Softmax", "LogSoftmax", "Hardmax", "BatchNormalization", "InstanceNormalization",
+    "GroupNormalization", "LpNormalization", "MeanVarianceNormalization", "LRN", "CumSum",
+    "Trilu", "Dropout", "CastLike", "QuantizeLinear", "DequantizeLinear",
+)  # fmt: skip
+_REDUCTIONS: dict[str, Callable[..., Any] | None] = {
+    "ReduceSum": np.sum, "ReduceProd": np.prod, "ReduceMin": np.min, "ReduceMax": np.max,
+    "ReduceMean": None, "ReduceL1": None, "ReduceL2": None, "ReduceLogSum": None,
+    "ReduceLogSumExp": None, "ReduceSumSquare": None,
+}  # fmt: skip
+
+ARITHMETIC: dict[str, Callable[[Node, Inputs], Results]] = {
+    **{name: partial(_each, compute) for name, compute in _FUNCTIONS.items()},
+    **dict.fromkeys(_ACROSS, _same),
+    **{name: partial(_reduced, compute) for name, compute in _REDUCTIONS.items()},
+    "Identity": _passed,
+    "LayerNormalization": _normalised,
+    "Cast": _cast,
+    "ArgMax": _greatest_place,
+    "ArgMin": _greatest_place,
+    "TopK": _top,
+}

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-import residua.bundle as bundle_module
 from residua import AutoencoderDetector, BundleScorer, load
 from residua.bundle import CHECKSUMS, MANIFEST, open_bundle
 from residua.errors import (

@@ -23,7 +23,7 @@ COMMANDS: dict[str, Arguments] = {
     "recalibrate": lambda bundle, data: ("recalibrate", "m.residua", data, "-o", "m.residua"),
     "watch": lambda bundle, data: ("watch", bundle, data, "--once", "--out", "rows.csv"),
     "watch --ledger": lambda bundle, data: ("watch", bundle, data, "--once", "--ledger", "l.db"),
-    "compare": lambda bundle, data: ("compare", data / "good", data, "--out", "here"),
+    "compare": lambda bundle, data: ("compare", data, data, "--normal", "good", "--out", "x"),
 }
 
 

@@ -110,6 +110,7 @@ def compare(
         chosen += [*chosen_methods(backbone_methods(backbone)), features_method(backbone)]
     protocol = lay_out(train, test, normal=normal, anomalous=anomalous, seed=seeds[0])
     spec = protocol.trusted.suggest_spec(size=image_size)
+    # Before the work that is to be kept there.
     kept = None if folder is None else make_folder(Path(folder)) / "fits"
     with workspace("residua-compare") as room:
         trial = _decoded(protocol, spec, seeds, n_train, n_test, room)

@@ -30,7 +30,15 @@ KEPT = ROOT / ".bench" / "reliability.json"
 PAGE = ROOT / "docs" / "reliability.md"
 RESULTS = ROOT / "docs" / "results" / "reliability.json"
 # Each has a function checks(), which yields them.
-MODULES: tuple[str, ...] = ()
+MODULES = (
+    "kills",
+    "serve_kills",
+    "clusters",
+    "cluster_fitting",
+    "fuzzing",
+    "hostile",
+    "numbers",
+)
 
 
 @dataclass(frozen=True)

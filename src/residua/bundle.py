@@ -68,7 +68,7 @@ CHECKSUMS = "SHA256SUMS"
 _FILES = (MANIFEST, WEIGHTS, GRAPH, CALIBRATION)
 _REVISION_DIGITS = 12
 # Bytes that each may have: 20,000 epochs, 4 million calibration scores, and what protocol buffers
-# can hold. A file beyond is not read.
+# can hold. A file beyond is not read. The checksums, which are written last, stand last.
 _LIMITS = {
     MANIFEST: 4_000_000,
     WEIGHTS: 2**31 - 1,
@@ -419,7 +419,7 @@ def _opened_copy(url: str) -> Bundle:
 
     cache = user_cache_path("residua", appauthor=False) / "bundles"
     try:
-        copy = storage.cached_folder(url, (*_FILES, CHECKSUMS), cache)
+        copy = storage.cached_folder(url, _LIMITS, cache)
     except NothingStored as error:
         raise _no_checksums(url) from error
     try:

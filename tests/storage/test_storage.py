@@ -332,7 +332,7 @@ def test_a_copy_is_made_once_for_one_content_and_anew_where_it_was_touched(memor
             storage.write_bytes(f"{memory}/m/{name}", text)
 
     put(b"one")
-    names = ("data", "missing", "SHA256SUMS")
+    names = dict.fromkeys(("data", "missing", "SHA256SUMS"), 100)
     first = storage.cached_folder(f"{memory}/m", names, tmp_path)
     assert sorted(p.name for p in first.iterdir()) == ["SHA256SUMS", "data"]
     storage.write_bytes(f"{memory}/m/data", b"not read again")
@@ -349,8 +349,16 @@ def test_a_copy_is_made_once_for_one_content_and_anew_where_it_was_touched(memor
     )
 
 
+def test_a_file_that_is_too_large_is_not_fetched(memory, tmp_path):
+    storage.write_bytes(f"{memory}/m/data", b"x" * 101)
+    storage.write_bytes(f"{memory}/m/SHA256SUMS", b"one")
+    with pytest.raises(StorageError, match="data has 101 bytes, and at most 100 are fetched"):
+        storage.cached_folder(f"{memory}/m", {"data": 100, "SHA256SUMS": 100}, tmp_path)
+    assert not list(tmp_path.rglob("data"))
+
+
 def test_a_copy_that_finds_no_room_says_so(memory, tmp_path):
     storage.write_bytes(f"{memory}/m/SHA256SUMS", b"one")
     (tmp_path / "cache").write_text("a file where a folder is wanted")
     with pytest.raises(StorageError, match=f"{memory}/m cannot be copied"):
-        storage.cached_folder(f"{memory}/m", ("SHA256SUMS",), tmp_path / "cache")
+        storage.cached_folder(f"{memory}/m", {"SHA256SUMS": 100}, tmp_path / "cache")

@@ -7,7 +7,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,6 @@ LAST_FILES = ("residua.json", "SHA256SUMS", "_SUCCESS")
 _COPIES_AT_ONCE = 8
 # Bytes of a folder's last file that are read to memory; of a longer one the copy is never taken for
 # the same, and made anew.
-_LONGEST_MARK = 1 << 20
 
 
 @contextlib.contextmanager
@@ -83,15 +82,16 @@ def fetch(url: str, target: Path, *, names: Sequence[str] | None = None) -> Path
     return target
 
 
-def cached_folder(url: str, names: Sequence[str], cache: Path) -> Path:
+def cached_folder(url: str, limits: Mapping[str, int], cache: Path) -> Path:
     """Return a local copy of a folder, kept under ``cache`` by what its last file says.
 
     Parameters
     ----------
     url : str
-    names : sequence of str
-        The files that make up the folder. The last is the one that tells the content of all others,
-        as ``SHA256SUMS`` does: it is read each time, and the others where it says something new.
+    limits : mapping of str to int
+        The files that make up the folder, and the bytes that each may have. The last is the one
+        that tells the content of all others, as ``SHA256SUMS`` does: it is read each time, and the
+        others where it says something new.
     cache : Path
 
     Raises
@@ -99,10 +99,10 @@ def cached_folder(url: str, names: Sequence[str], cache: Path) -> Path:
     NothingStored
         The last file is not at the URL.
     StorageError
-        See `local_copy`.
+        A file is too large, in which case none is copied; or see `local_copy`.
     """
-    *_, mark = names
-    content = read_prefix(joined(url, mark), _LONGEST_MARK)
+    *_, mark = limits
+    content = read_prefix(joined(url, mark), limits[mark])
     kept = cache / hashlib.sha256(content).hexdigest() / name_of(url)
     if _says(kept / mark, content):
         return kept
@@ -110,7 +110,8 @@ def cached_folder(url: str, names: Sequence[str], cache: Path) -> Path:
         shutil.rmtree(kept, ignore_errors=True)  # of a copy that something wrote into
         kept.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".residua-", dir=kept.parent) as beside:
-            made = fetch(url, Path(beside, "copy"), names=names)
+            _require_within(limits, url)
+            made = fetch(url, Path(beside, "copy"), names=list(limits))
             made.rename(kept)
     except OSError as error:
         # Where another process was first, its copy does.
@@ -119,6 +120,18 @@ def cached_folder(url: str, names: Sequence[str], cache: Path) -> Path:
                 f"{url} cannot be copied to {kept}: {error.strerror or error}"
             ) from error
     return kept
+
+
+def _require_within(limits: Mapping[str, int], url: str) -> None:
+    for name, limit in limits.items():
+        store, path = filesystem(joined(url, name))
+        with storage_errors(url), contextlib.suppress(FileNotFoundError):
+            size = store.size(path)
+            if size > limit:
+                raise StorageError(
+                    f"{joined(url, name)} has {size:,} bytes, and at most {limit:,} are fetched; "
+                    f"copy the folder by hand if they are meant"
+                )
 
 
 def _says(file: Path, content: bytes) -> bool:

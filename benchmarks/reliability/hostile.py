@@ -14,7 +14,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -154,13 +153,13 @@ def _watched(bundle: Path) -> list[str]:
 
 
 def _import_all() -> None:
-    """Import what a trial needs, so that it is not counted among what a bundle opens."""
-    import onnx
-    import torch
+    """Import what a trial needs, once, and so that it is not counted among what a bundle opens."""
+    import safetensors.torch  # noqa: F401
 
+    import residua.runtime
+    import residua.saving
+    import residua.summary  # noqa: F401
+    from residua import load  # noqa: F401
     from residua.onnx_runtime import onnx_runtime
 
-    with suppress(ImportError):
-        import safetensors.torch  # noqa: F401
-    del onnx, torch
     onnx_runtime()

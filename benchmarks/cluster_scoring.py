@@ -6,11 +6,12 @@ Generated JPEG files in colour are scored by the default network and score. Firs
 it is, start of the program included: on one machine, on a cluster that is up, and with the start of
 a cluster. Then, on a cluster that is up and with fewer files, by one worker and by two; and by a
 pipeline in which tasks of Ray Data decode for an actor that scores, which decision 20 rejected.
-What a picture costs is what the workers measured; the last table carries it to 10⁹ pictures.
+What a picture costs is what the workers measured; scripts/bench scale_simulation carries it to 10⁹.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 import shutil
@@ -28,18 +29,19 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from _page import Goal, Table, parser, publish
+from _page import DOCS, Goal, Table, parser, publish
 from _table import alternate, median_of, paired_ratio
 from residua.cluster.parts import fingerprint, part_size_for, parts_of
 from residua.cluster.scoring import Progress, score_on_cluster
 from residua.cluster.worker import Answer
 from residua.images.resolve import resolve_source
+from residua.writing import write_text
 
 NAME = "cluster_scoring"
 MOST_OVERHEAD, LEAST_GAIN = 1.25, 1.7
 QUALITY = 90
-# The case that docs/scale.md argues about.
-PICTURES, NODES, PROCESSORS = 10**9, 100, 16
+# What scripts/bench scale_simulation goes by.
+COSTS = DOCS / "results" / "cluster-costs.json"
 HERE, UP, WITH_START = "one machine", "cluster that is up", "cluster, its start included"
 ONE, TWO, APART = "one worker", "two workers", "decoding in tasks, one actor"
 
@@ -91,11 +93,6 @@ def main() -> None:
             ],
         ),
         Table("What a picture costs", ("", ""), costs.rows()),
-        Table(
-            f"From these, {PICTURES:,} pictures on {NODES} nodes of {PROCESSORS} processors",
-            ("", ""),
-            costs.projected(),
-        ),
     ]
     goals = [
         Goal(
@@ -113,6 +110,8 @@ def main() -> None:
         ),
     ]
     publish(NAME, tables, goals, page=options.page)
+    if options.page:
+        write_text(COSTS, json.dumps(costs._asdict(), indent=2) + "\n")
 
 
 class Costs(NamedTuple):
@@ -173,20 +172,6 @@ class Costs(NamedTuple):
             ("sent by the driver, bytes", f"{self.bytes_named:,.0f}"),
             ("written, bytes", f"{self.bytes_written:,.0f}"),
             ("decoded, bytes (sent only where others decode)", f"{self.bytes_decoded:,.0f}"),
-        ]
-
-    def projected(self) -> list[tuple[str, str]]:
-        each = self.reading + self.computing + self.rest
-        hours = PICTURES * each / (NODES * PROCESSORS) / 3600
-        per_node = self.bytes_read * PROCESSORS / each
-        return [
-            ("workers' time, hours", f"{hours:,.1f}"),
-            ("read by a node, MB/s", f"{per_node / 1e6:,.0f}"),
-            ("read by all nodes, GB/s", f"{NODES * per_node / 1e9:,.1f}"),
-            ("hours of a node", f"{hours * NODES:,.0f}"),
-            ("the driver's own work, hours", f"{PICTURES * self.naming / 3600:,.1f}"),
-            ("names that the driver holds, GB", f"{PICTURES * self.bytes_named / 1e9:,.0f}"),
-            ("scores, GB", f"{PICTURES * self.bytes_written / 1e9:,.0f}"),
         ]
 
 

@@ -1,11 +1,11 @@
 """How long many machines take for very many pictures, from what one picture costs here.
 
-    scripts/bench scale_simulation [--pictures 1e9] [--nodes 100] [--cores 16] [--page]
+    scripts/bench scale_simulation [--pictures 1e9] [--nodes 100] [--cores 16] [--side 256] [--page]
 
-What a picture and a part cost is measured by ``scripts/bench cluster_scoring --page`` and read from
-docs/results/cluster-costs.json. What a cloud gives and asks for is assumed: see `Cloud`. Parts are
-dealt to cores one by one, cores differ in speed, nodes are lost and come back; what was in work on
-a lost node is done again.
+What a picture costs is measured by ``scripts/bench cluster_scoring --page`` and read from
+docs/results/cluster-costs.json. What a cloud gives and asks for is assumed: see `Cloud`. The driver
+lists the pictures; parts are dealt to cores one by one, parts differ in duration, nodes are lost
+and come back; what was in work on a lost node is done again.
 """
 
 from __future__ import annotations
@@ -21,6 +21,9 @@ import numpy as np
 
 from _page import DOCS, between_marks
 from _table import markdown
+from residua.cluster.parts import part_size_for
+from residua.images.preprocess import InputSpec
+from residua.images.remote_folder import REQUESTS_AT_ONCE
 
 COSTS = DOCS / "results" / "cluster-costs.json"
 PAGE = DOCS / "scale.md"
@@ -28,24 +31,20 @@ PAGE = DOCS / "scale.md"
 
 @dataclass(frozen=True)
 class Costs:
-    """What was measured."""
+    """What was measured of one picture, in seconds of one processor and in bytes."""
 
-    picture_bytes: float
-    """Size of a picture's file."""
-    read_s: float
-    """Waiting for a picture's bytes from a store, with as many requests at once as a worker has."""
-    decode_s: float
-    """Processor time to decode a picture and bring it to the input's size."""
-    compute_s: float
-    """Processor time to score it."""
-    part_s: float
-    """What a part of many pictures costs a worker beside its pictures."""
-    driver_s: float
-    """What a part costs the driver, which deals them all."""
-    part_pictures: int
-    """Pictures in a part."""
-    row_bytes: float
-    """Bytes of a picture's row in the result."""
+    reading: float
+    """Reading a file and decoding it."""
+    computing: float
+    """The network, the score and the verdict."""
+    rest: float
+    """Writing its row, and the like."""
+    naming: float
+    """The driver's time to name it and hand it out; listing a store is not in it."""
+    bytes_read: float
+    bytes_named: float
+    """What the driver holds of it."""
+    bytes_written: float
 
 
 @dataclass(frozen=True)
@@ -56,8 +55,11 @@ class Cloud:
     cores: int = 16
     network_bytes_s: float = 1.25e9
     """Of a node: 10 Gbit/s."""
-    store_requests_s: float = 5_500 * 16
-    """GET requests that the store answers: 5,500 for each prefix, over 16 prefixes."""
+    store_requests_s: float = 5_500
+    """GET requests that the store answers for one prefix."""
+    store_latency_s: float = 0.03
+    names_s: float = 5_000
+    """Names that a listing gives: 1,000 a request."""
     node_losses_per_hour: float = 0.01
     """How often a node is lost: one of a hundred in an hour, as spot machines are."""
     node_return_s: float = 180.0
@@ -71,10 +73,35 @@ class Cloud:
 
 
 @dataclass(frozen=True)
+class Layout:
+    """How pictures lie in the store."""
+
+    name: str
+    pictures_per_object: int
+    pictures_per_request: int
+
+
+SINGLE = Layout("an object for each picture", 1, 1)
+PARQUET = Layout("Parquet files of 10,000, read in groups of 1,000", 10_000, 1_000)
+
+
+@dataclass(frozen=True)
+class Task:
+    """Very many pictures to score."""
+
+    pictures: int
+    part: int
+    """Pictures in a part."""
+    layout: Layout
+
+
+@dataclass(frozen=True)
 class Outcome:
     """What a simulated run took."""
 
+    listing_hours: float
     hours: float
+    """From the end of the listing on."""
     utilisation: float
     """Share of the cores' time that went into parts that were finished."""
     parts: int
@@ -82,20 +109,21 @@ class Outcome:
     """Parts that were begun again, since their node was lost."""
 
 
-def simulate(pictures: int, costs: Costs, cloud: Cloud, seed: int = 0) -> Outcome:
-    """Deal parts to cores until all are done.
+def simulate(task: Task, costs: Costs, cloud: Cloud, seed: int = 0) -> Outcome:
+    """List the pictures, then deal parts to cores until all are done.
 
     Parameters
     ----------
-    pictures : int
+    task : Task
     costs : Costs
     cloud : Cloud
     seed : int, default=0
         Of the parts' durations and of the moments at which nodes are lost.
     """
     rng = np.random.default_rng(seed)
-    parts = -(-pictures // costs.part_pictures)
-    nominal = part_seconds(costs, cloud)
+    parts = -(-task.pictures // task.part)
+    nominal = task.part * picture_seconds(task.layout, costs, cloud)
+    deal = task.part * costs.naming
     spread = cloud.speed_spread
     free = [(0.0, node) for node in range(cloud.nodes) for _ in range(cloud.cores)]
     heapq.heapify(free)
@@ -105,13 +133,13 @@ def simulate(pictures: int, costs: Costs, cloud: Cloud, seed: int = 0) -> Outcom
     while waiting:
         start, node = heapq.heappop(free)
         if start >= lost_at[node]:
-            # Every core of the node passes here once; the first that does draws its next life.
+            # Every core of the node passes here once; the first that is back draws its next life.
             back = lost_at[node] + cloud.node_return_s
             if start >= back:
                 lost_at[node] = back + _lives(rng, mean_life, 1)[0]
             heapq.heappush(free, (max(start, back), node))
             continue
-        dealt_at = max(dealt_at + costs.driver_s, start)
+        dealt_at = max(dealt_at + deal, start)
         duration = nominal * float(np.exp(rng.normal(-spread * spread / 2, spread)))
         finish = dealt_at + duration
         if finish > lost_at[node]:
@@ -122,45 +150,49 @@ def simulate(pictures: int, costs: Costs, cloud: Cloud, seed: int = 0) -> Outcom
         useful += duration
         end = max(end, finish)
         heapq.heappush(free, (finish, node))
-    return Outcome(end / 3600, useful / (end * cloud.nodes * cloud.cores), parts, repeated)
+    listing = task.pictures / task.layout.pictures_per_object / cloud.names_s
+    share = useful / (end * cloud.nodes * cloud.cores)
+    return Outcome(listing / 3600, end / 3600, share, parts, repeated)
 
 
-def part_seconds(costs: Costs, cloud: Cloud) -> float:
-    """Return how long a core works at a part: the slowest of processor, network and store."""
+def picture_seconds(layout: Layout, costs: Costs, cloud: Cloud) -> float:
+    """Return how long a core works at a picture: by the slowest of core, network and store."""
     cores = cloud.nodes * cloud.cores
-    each = max(
-        costs.decode_s + costs.compute_s,
-        costs.read_s,
-        costs.picture_bytes / (cloud.network_bytes_s / cloud.cores),
-        cores / cloud.store_requests_s,
+    return max(
+        costs.reading + costs.computing + costs.rest,
+        cloud.store_latency_s / layout.pictures_per_request / REQUESTS_AT_ONCE,
+        costs.bytes_read / (cloud.network_bytes_s / cloud.cores),
+        cores / layout.pictures_per_request / cloud.store_requests_s,
     )
-    return costs.part_s + costs.part_pictures * each
 
 
-def bounds(pictures: int, costs: Costs, cloud: Cloud) -> list[tuple[str, float]]:
+def bounds(task: Task, costs: Costs, cloud: Cloud) -> list[tuple[str, float]]:
     """Return the hours that each resource alone would take, the longest first."""
     cores = cloud.nodes * cloud.cores
-    parts = pictures / costs.part_pictures
+    n, layout = task.pictures, task.layout
+    requests = n / layout.pictures_per_request
     seconds = {
-        "decoding": pictures * costs.decode_s / cores,
-        "the network's arithmetic": pictures * costs.compute_s / cores,
-        "waiting for the store, in each worker": pictures * costs.read_s / cores,
-        "starting parts and writing their rows": parts * costs.part_s / cores,
-        "the nodes' network": pictures * costs.picture_bytes / cloud.network_bytes_s / cloud.nodes,
-        "requests that the store answers": pictures / cloud.store_requests_s,
-        "the driver, which deals the parts": parts * costs.driver_s,
+        "listing, by the driver": n / layout.pictures_per_object / cloud.names_s,
+        "requests that the store answers for one prefix": requests / cloud.store_requests_s,
+        "cores: network, score and verdict": n * costs.computing / cores,
+        "cores: reading and decoding": n * costs.reading / cores,
+        "cores: rows": n * costs.rest / cores,
+        "waiting for the store": requests * cloud.store_latency_s / REQUESTS_AT_ONCE / cores,
+        "the nodes' network cards": n * costs.bytes_read / cloud.network_bytes_s / cloud.nodes,
+        "handing out parts, by the driver": n * costs.naming,
     }
     return sorted(
-        ((name, value / 3600) for name, value in seconds.items()), key=lambda one: -one[1]
+        ((what, value / 3600) for what, value in seconds.items()), key=lambda one: -one[1]
     )
 
 
-def price(pictures: int, costs: Costs, cloud: Cloud, hours: float) -> dict[str, float]:
+def price(task: Task, cloud: Cloud, hours: float) -> dict[str, float]:
     """Return what a run costs, in US dollars, by what is paid for."""
-    parts = -(-pictures // costs.part_pictures)
+    requests = task.pictures / task.layout.pictures_per_request
+    parts = -(-task.pictures // task.part)
     return {
         "nodes": cloud.nodes * hours * cloud.node_price_hour,
-        "reading requests": pictures / 1e6 * cloud.price_per_million_gets,
+        "reading requests": requests / 1e6 * cloud.price_per_million_gets,
         "writing requests": parts / 1e6 * cloud.price_per_million_puts,
     }
 
@@ -170,40 +202,52 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = _parser().parse_args(arguments)
     costs, cloud = _measured(), Cloud(nodes=options.nodes, cores=options.cores)
     pictures = int(options.pictures)
-    text = _text(pictures, costs, cloud)
+    spec = InputSpec(height=options.side, width=options.side, channels=3)
+    part = part_size_for(pictures, spec, cloud.nodes * cloud.cores)
+    text = _text([Task(pictures, part, layout) for layout in (PARQUET, SINGLE)], costs, cloud)
     print(text)
     if options.page:
         page = between_marks(PAGE.read_text(encoding="utf-8"), "simulation", text)
         PAGE.write_text(page, encoding="utf-8")
 
 
-def _text(pictures: int, costs: Costs, cloud: Cloud) -> str:
-    runs = [simulate(pictures, costs, cloud, seed) for seed in range(3)]
-    hours = [run.hours for run in runs]
-    middle = sorted(hours)[1]
-    paid = price(pictures, costs, cloud, middle)
-    rows = [
-        ("time", f"{middle:.2f} h ({min(hours):.2f} to {max(hours):.2f})"),
-        ("cores at work", f"{min(run.utilisation for run in runs):.1%} or more of the time"),
-        ("parts", f"{runs[0].parts:,} of {costs.part_pictures:,} pictures"),
-        (
-            "parts begun again, their node was lost",
-            f"{max(run.repeated for run in runs):,} at most",
-        ),
-        *((f"price: {name}", f"{amount:,.0f} $") for name, amount in paid.items()),
-        ("price in all", f"{sum(paid.values()):,.0f} $"),
-        ("rows written", f"{pictures * costs.row_bytes / 1e9:,.0f} GB"),
-    ]
-    alone = [(name, f"{value:.3f} h") for name, value in bounds(pictures, costs, cloud)]
-    nodes = f"{cloud.nodes:,} nodes of {cloud.cores} cores"
+def _text(tasks: Sequence[Task], costs: Costs, cloud: Cloud) -> str:
+    told = [_told(task, costs, cloud) for task in tasks]
+    alone = [dict(bounds(task, costs, cloud)) for task in tasks]
+    layouts = [task.layout.name for task in tasks]
+    pictures = f"{tasks[0].pictures:,} pictures on {cloud.nodes:,} nodes of {cloud.cores} cores"
     return "\n\n".join(
         [
-            f"**{pictures:,} pictures on {nodes}** (three seeds)",
-            markdown(("what", "simulated"), rows),
-            "**What each resource alone would take**",
-            markdown(("resource", "time"), alone),
+            f"**{pictures}**, simulated with three seeds",
+            markdown(("", *layouts), [(what, *(one[what] for one in told)) for what in told[0]]),
+            "**What each resource alone would take, in hours**",
+            markdown(
+                ("", *layouts),
+                [(what, *(f"{one[what]:.3f}" for one in alone)) for what in alone[0]],
+            ),
         ]
     )
+
+
+def _told(task: Task, costs: Costs, cloud: Cloud) -> dict[str, str]:
+    runs = [simulate(task, costs, cloud, seed) for seed in range(3)]
+    hours = sorted(run.hours for run in runs)
+    paid = price(task, cloud, runs[0].listing_hours + hours[1])
+    return {
+        "listing": f"{runs[0].listing_hours:.2f} h",
+        "scoring": f"{hours[1]:.2f} h ({hours[0]:.2f} to {hours[-1]:.2f})",
+        "cores at work while scoring": f"{min(run.utilisation for run in runs):.1%}",
+        "parts": f"{runs[0].parts:,} of {task.part:,} pictures",
+        "parts begun again, their node was lost": f"{max(run.repeated for run in runs):,} at most",
+        **{f"price: {what}": f"{amount:,.2f} $" for what, amount in paid.items()},
+        "price in all": f"{sum(paid.values()):,.0f} $",
+        "names that the driver holds": f"{_names(task, costs) / 1e9:,.1f} GB",
+        "rows written": f"{task.pictures * costs.bytes_written / 1e9:,.0f} GB",
+    }
+
+
+def _names(task: Task, costs: Costs) -> float:
+    return task.pictures / task.layout.pictures_per_object * costs.bytes_named
 
 
 def _lives(rng: np.random.Generator, mean: float, count: int) -> list[float]:
@@ -222,6 +266,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--pictures", type=float, default=1e9)
     parser.add_argument("--nodes", type=int, default=100)
     parser.add_argument("--cores", type=int, default=16, help="of each node")
+    parser.add_argument("--side", type=int, default=256, help="of a picture, in pixels")
     parser.add_argument("--page", action="store_true", help="set the tables into docs/scale.md")
     return parser
 

@@ -90,7 +90,7 @@ def test_what_follows_the_end_of_a_jpeg_is_no_scan() -> None:
     [
         ("QOI", "RGB", {}, 56),
         ("DDS", "RGB", {}, 56),
-        ("BLP", "P", {}, 30),
+        ("BLP", "P", {}, 56),
         ("JPEG2000", "RGB", {}, 4),
     ],
 )

@@ -5,15 +5,24 @@ from __future__ import annotations
 import gzip
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from PIL import Image
 
+from fuzz.pictures.forging import (
+    PNG_SIGNATURE,
+    grey_tiff,
+    jpeg_of_scans,
+    jpeg_segment,
+    packed_zeros,
+    png,
+    png_chunk,
+    tiff_of_tags,
+)
 from fuzz.pictures.sound import Picture, content_of, picture_of
 
 # A size that the default limit of pixels allows and the service's does not, one that both allow.
 _LARGE, _ALLOWED = (12_000, 12_000), (8_000, 8_000)
-_PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def bombs() -> Iterator[Picture]:
@@ -25,54 +34,19 @@ def bombs() -> Iterator[Picture]:
 # ---- PNG
 
 
-def png_chunk(kind: bytes, content: bytes) -> bytes:
-    """Return a chunk with its length and checksum."""
-    checksum = zlib.crc32(kind + content)
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", checksum)
-
-
-def png(
-    size: tuple[int, int],
-    pixels: bytes,
-    *,
-    depth: int = 8,
-    colours: int = 0,
-    interlaced: int = 0,
-    before: bytes = b"",
-    after: bytes = b"",
-) -> bytes:
-    """Return a PNG of a packed stream of pixels, with chunks before and after them."""
-    header = struct.pack(">IIBBBBB", *size, depth, colours, 0, 0, interlaced)
-    return (
-        _PNG
-        + png_chunk(b"IHDR", header)
-        + before
-        + png_chunk(b"IDAT", pixels)
-        + after
-        + png_chunk(b"IEND", b"")
-    )
-
-
-def _zeros(count: int) -> bytes:
-    """Return so many zeros, packed, made from one packed block that comes again and again."""
-    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
-    block = packer.compress(bytes(1 << 20)) + packer.flush(zlib.Z_FULL_FLUSH)
-    rest = packer.compress(bytes(count % (1 << 20))) + packer.flush()
-    checksum = (count % 65_521) << 16 | 1
-    return b"\x78\xda" + block * (count >> 20) + rest + struct.pack(">I", checksum)
-
-
 def _pngs() -> Iterator[Picture]:
     small = zlib.compress(bytes(9 * 8))
-    many = _zeros(64 << 20)
-    yield Picture("png-large", png(_LARGE, _zeros(12_000 * 12_001)))
-    yield Picture("png-allowed", png(_ALLOWED, _zeros(8_000 * 8_001)))
-    yield Picture("png-allowed-interlaced", png(_ALLOWED, _zeros(65 << 20), interlaced=1))
-    yield Picture("png-allowed-transparent", png(_ALLOWED, _zeros(257 << 20), colours=6))
-    yield Picture("png-16-bit-rgba", png((4_000, 4_000), _zeros(129 << 20), depth=16, colours=6))
+    many = packed_zeros(64 << 20)
+    yield Picture("png-large", png(_LARGE, packed_zeros(12_000 * 12_001)))
+    yield Picture("png-allowed", png(_ALLOWED, packed_zeros(8_000 * 8_001)))
+    yield Picture("png-allowed-interlaced", png(_ALLOWED, packed_zeros(65 << 20), interlaced=1))
+    yield Picture("png-allowed-transparent", png(_ALLOWED, packed_zeros(257 << 20), colours=6))
+    yield Picture(
+        "png-16-bit-rgba", png((4_000, 4_000), packed_zeros(129 << 20), depth=16, colours=6)
+    )
     yield Picture("png-more-pixels-than-it-says", png((8, 8), many))
-    yield Picture("png-one-row", png((50_000_000, 1), _zeros(50_000_001)))
-    yield Picture("png-one-column", png((1, 30_000_000), _zeros(60_000_000)))
+    yield Picture("png-one-row", png((50_000_000, 1), packed_zeros(50_000_001)))
+    yield Picture("png-one-column", png((1, 30_000_000), packed_zeros(60_000_000)))
     yield Picture("png-palette-missing", png((8, 8), small, colours=3))
     for kind, content in (
         (b"zTXt", b"a\0\0" + many),
@@ -82,7 +56,7 @@ def _pngs() -> Iterator[Picture]:
         chunk = png_chunk(kind, content)
         yield Picture(f"png-{kind.decode()}", png((8, 8), small, before=chunk))
         yield Picture(f"png-{kind.decode()}-after", png((8, 8), small, after=chunk))
-        thousand = png_chunk(kind, content[:6] + _zeros(1 << 20)) * 1_000
+        thousand = png_chunk(kind, content[:6] + packed_zeros(1 << 20)) * 1_000
         yield Picture(f"png-{kind.decode()}-thousand", png((8, 8), small, before=thousand))
     nothing = png_chunk(b"teSt", b"")
     yield Picture("png-300000-chunks", png((8, 8), small, before=nothing * 300_000))
@@ -100,7 +74,8 @@ def _pngs() -> Iterator[Picture]:
     yield Picture("png-exif", png((8, 8), small, before=png_chunk(b"eXIf", greedy)))
     yield Picture("png-exif-after", png((8, 8), small, after=png_chunk(b"eXIf", greedy)))
     yield Picture(
-        "png-no-pixels", _PNG + png_chunk(b"IHDR", struct.pack(">IIBBBBB", 8, 8, 8, 0, 0, 0, 0))
+        "png-no-pixels",
+        PNG_SIGNATURE + png_chunk(b"IHDR", struct.pack(">IIBBBBB", 8, 8, 8, 0, 0, 0, 0)),
     )
     for depth, colours in ((3, 0), (16, 3), (1, 2), (255, 255)):
         yield Picture(
@@ -109,18 +84,6 @@ def _pngs() -> Iterator[Picture]:
 
 
 # ---- JPEG
-
-
-def jpeg_segment(marker: int, content: bytes) -> bytes:
-    """Return a marker with its content."""
-    return b"\xff" + bytes([marker]) + struct.pack(">H", len(content) + 2) + content
-
-
-def jpeg_of_scans(side: int, scans: int, mode: str = "L") -> bytes:
-    """Return a progressive JPEG whose last scan comes so many times more."""
-    content = content_of("JPEG", Image.new(mode, (side, side)), progressive=True)
-    last = content[content.rindex(b"\xff\xda") : -2]
-    return content[:-2] + last * scans + content[-2:]
 
 
 def _jpegs() -> Iterator[Picture]:
@@ -171,84 +134,45 @@ def _jpegs() -> Iterator[Picture]:
 # ---- TIFF
 
 
-def tiff_of_tags(entries: Sequence[tuple[int, int, int, int]], following: int = 0) -> bytes:
-    """Return a TIFF of one directory: tag, type, count, and value or place of each entry."""
-    packed = b"".join(struct.pack("<HHII", *entry) for entry in entries)
-    return (
-        b"II*\0\x08\0\0\0" + struct.pack("<H", len(entries)) + packed + struct.pack("<I", following)
-    )
-
-
-def _tiff(
-    size: tuple[int, int],
-    data: bytes,
-    *,
-    compression: int = 1,
-    bits: int = 8,
-    more: Sequence[tuple[int, int, int, int]] = (),
-    parts: int = 1,
-    tiles: tuple[int, int] | None = None,
-    rows: int | None = None,
-) -> bytes:
-    """Return a grey TIFF, all of whose strips or tiles are the same data."""
-
-    def directory(place: int, table: int) -> bytes:
-        entries = {256: (4, 1, size[0]), 257: (4, 1, size[1]), 258: (3, 1, bits)}
-        entries |= {259: (3, 1, compression), 262: (3, 1, 1), 277: (3, 1, 1)}
-        where, how_much = (324, 325) if tiles else (273, 279)
-        if tiles:
-            entries |= {322: (4, 1, tiles[0]), 323: (4, 1, tiles[1])}
-        else:
-            entries[278] = (4, 1, rows or size[1])
-        entries[where] = (4, parts, place if parts == 1 else table)
-        entries[how_much] = (4, parts, len(data) if parts == 1 else table + 4 * parts)
-        entries |= {tag: (kind, count, value) for tag, kind, count, value in more}
-        return tiff_of_tags([(tag, *entries[tag]) for tag in sorted(entries)])
-
-    place = len(directory(0, 0))
-    table = place + len(data) + len(data) % 2
-    tables = b""
-    if parts > 1:
-        tables = struct.pack("<I", place) * parts + struct.pack("<I", len(data)) * parts
-    return directory(place, table) + data + bytes(len(data) % 2) + tables
-
-
 def _tiffs() -> Iterator[Picture]:
     grey = bytes(64)
-    yield Picture("tiff-allowed", _tiff(_ALLOWED, _zeros(64_000_000), compression=8))
-    yield Picture("tiff-large", _tiff(_LARGE, _zeros(144_000_000), compression=8))
+    yield Picture("tiff-allowed", grey_tiff(_ALLOWED, packed_zeros(64_000_000), compression=8))
+    yield Picture("tiff-large", grey_tiff(_LARGE, packed_zeros(144_000_000), compression=8))
     yield Picture(
         "tiff-huge-tile",
-        _tiff((16, 16), _zeros(400_000_000), compression=8, tiles=(20_000, 20_000)),
+        grey_tiff((16, 16), packed_zeros(400_000_000), compression=8, tiles=(20_000, 20_000)),
     )
     yield Picture(
-        "tiff-huger-tile", _tiff((16, 16), grey, compression=8, tiles=(0x7FFFFFF0, 0x7FFFFFF0))
+        "tiff-huger-tile", grey_tiff((16, 16), grey, compression=8, tiles=(0x7FFFFFF0, 0x7FFFFFF0))
     )
     yield Picture(
-        "tiff-huge-strip", _tiff((16, 16), _zeros(1 << 28), compression=8, rows=0x7FFFFFFF)
+        "tiff-huge-strip",
+        grey_tiff((16, 16), packed_zeros(1 << 28), compression=8, rows=0x7FFFFFFF),
     )
-    yield Picture("tiff-100000-strips", _tiff((1, 100_000), b"\0", rows=1, parts=100_000))
+    yield Picture("tiff-100000-strips", grey_tiff((1, 100_000), b"\0", rows=1, parts=100_000))
     packed = zlib.compress(bytes(256))
     yield Picture(
         "tiff-250000-tiles",
-        _tiff(_ALLOWED, packed, compression=8, tiles=(16, 16), parts=250_000),
+        grey_tiff(_ALLOWED, packed, compression=8, tiles=(16, 16), parts=250_000),
     )
-    yield Picture("tiff-more-strips-than-rows", _tiff((8, 8), grey, parts=500_000))
+    yield Picture("tiff-more-strips-than-rows", grey_tiff((8, 8), grey, parts=500_000))
     for bits in (0, 3, 64, 65_535):
-        yield Picture(f"tiff-bits-{bits}", _tiff((8, 8), grey, bits=bits))
+        yield Picture(f"tiff-bits-{bits}", grey_tiff((8, 8), grey, bits=bits))
     for samples in (0, 5, 65_535):
-        yield Picture(f"tiff-samples-{samples}", _tiff((8, 8), grey, more=[(277, 3, 1, samples)]))
+        yield Picture(
+            f"tiff-samples-{samples}", grey_tiff((8, 8), grey, more=[(277, 3, 1, samples)])
+        )
     for compression in (2, 3, 4, 5, 6, 7, 32_773, 34_676, 34_887, 34_925, 50_000, 50_001):
         yield Picture(
-            f"tiff-compression-{compression}", _tiff((64, 64), grey, compression=compression)
+            f"tiff-compression-{compression}", grey_tiff((64, 64), grey, compression=compression)
         )
     scans = jpeg_of_scans(3_000, 3_000)
-    yield Picture("tiff-jpeg-scans", _tiff((3_000, 3_000), scans, compression=7))
+    yield Picture("tiff-jpeg-scans", grey_tiff((3_000, 3_000), scans, compression=7))
     tags = [(tag, 7, 1 << 19, 0) for tag in range(1_000, 5_000)]
-    yield Picture("tiff-tags-of-gigabytes", _tiff((8, 8), grey, more=tags) + bytes(1 << 19))
+    yield Picture("tiff-tags-of-gigabytes", grey_tiff((8, 8), grey, more=tags) + bytes(1 << 19))
     tags = [(tag, 12, 1 << 16, 0) for tag in range(1_000, 1_400)]
-    yield Picture("tiff-tags-of-doubles", _tiff((8, 8), grey, more=tags) + bytes(1 << 19))
-    first = _tiff((8, 8), grey)
+    yield Picture("tiff-tags-of-doubles", grey_tiff((8, 8), grey, more=tags) + bytes(1 << 19))
+    first = grey_tiff((8, 8), grey)
     (entries,) = struct.unpack_from("<H", first, 8)
     onward = 10 + 12 * entries
     loop = bytearray(first)
@@ -267,7 +191,7 @@ def _tiffs() -> Iterator[Picture]:
     for _ in range(300_000):
         empty += struct.pack("<HI", 0, len(empty) + 6)
     yield Picture("tiff-300000-empty-pages", bytes(empty))
-    yield Picture("tiff-nested", _tiff((8, 8), grey, more=[(330, 4, 1, 8), (34_665, 4, 1, 8)]))
+    yield Picture("tiff-nested", grey_tiff((8, 8), grey, more=[(330, 4, 1, 8), (34_665, 4, 1, 8)]))
     big = struct.pack("<2sHHHQQ", b"II", 43, 8, 0, 16, 0xFFFFFFFFFFFFFFFF)
     yield Picture("tiff-big-of-everything", big + bytes(64))
 
@@ -296,8 +220,8 @@ def _gifs() -> Iterator[Picture]:
 
 
 def _icons() -> Iterator[Picture]:
-    large = png(_LARGE, _zeros(12_000 * 12_001))
-    allowed = png((6_000, 6_000), _zeros(6_000 * 24_001), colours=6)
+    large = png(_LARGE, packed_zeros(12_000 * 12_001))
+    allowed = png((6_000, 6_000), packed_zeros(6_000 * 24_001), colours=6)
     for label, nested in (("large", large), ("allowed", allowed)):
         entry = struct.pack("<BBBBHHII", 0, 0, 0, 0, 1, 32, len(nested), 22)
         yield Picture(f"ico-of-{label}", b"\0\0\1\0\1\0" + entry + nested)
@@ -327,9 +251,9 @@ def _in_python() -> Iterator[Picture]:
     width, height = _ALLOWED
     runs = b"\xfd" * (width * height // 62 + 1)
     yield Picture("qoi-allowed", b"qoif" + struct.pack(">II", *_ALLOWED) + b"\3\0" + runs)
-    pixels = 4_000_000
-    yield Picture("ppm-plain-allowed", b"P3 2000 2000 255\n" + b"1 " * 3 * pixels)
-    yield Picture("ppm-12-bit-allowed", b"P6 2000 2000 4095\n" + b"\1\2" * 3 * pixels)
+    pixels = 3_000_000
+    yield Picture("ppm-plain-allowed", b"P3 2000 1500 255\n" + b"1 " * 3 * pixels)
+    yield Picture("ppm-12-bit-allowed", b"P6 2000 1500 4095\n" + b"\1\2" * 3 * pixels)
     yield Picture("ppm-long-number", b"P3 2 2 255\n" + b"1" * 3_000_000)
     bitmap = struct.pack("<IiiHHIIiiII", 40, width, height, 1, 8, 1, 0, 0, 0, 256, 0)
     head = b"BM" + struct.pack("<IHHI", 1_078, 0, 0, 1_078) + bitmap + bytes(1_024)

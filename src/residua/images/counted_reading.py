@@ -15,6 +15,7 @@ TO_OPEN = 1 << 25
 """Allowed for a header: 32 MB of it, or 8,000 pieces."""
 TO_COUNT_FRAMES = 1 << 26
 _TO_DECODE, _A_BYTE = 1 << 29, 64
+_BOUND_ELSEWHERE = 1 << 62
 
 
 class TooManySteps(Exception):
@@ -34,11 +35,19 @@ class Counted(io.BufferedIOBase):
         """Begin anew, with so many bytes to read, a read being `_A_READ` more than it gives."""
         self._left = count
 
-    def allow_decoding(self) -> None:
-        """Begin anew, with what a file of this size may need to be decoded."""
+    def allow_decoding(self, *, by_pixel: bool) -> None:
+        """Begin anew, with what a file of this size may need to be decoded.
+
+        Parameters
+        ----------
+        by_pixel : bool
+            Whether its decoder reads one pixel at a time, and may.
+        """
         here = self.tell()
         self._left = _TO_DECODE + _A_BYTE * self.seek(0, io.SEEK_END)
         self.seek(here)
+        if by_pixel:
+            self._left = _BOUND_ELSEWHERE
 
     def _count(self, count: int) -> None:
         self._left -= _A_READ + count

@@ -34,7 +34,7 @@ from residua.images.counted_reading import (
     TooManySteps,
 )
 from residua.images.decoding_memory import memory_to_decode
-from residua.images.decoding_work import check_work
+from residua.images.decoding_work import check_work, is_decoded_in_python
 from residua.images.modes import grey_or_rgb, is_deep
 from residua.images.opening import is_device_error, open_by_content
 from residua.images.orientation import orientation_of, upright_size
@@ -188,7 +188,8 @@ def opened_picture(
             _check_pixels(image, name, max_pixels)
             if max_pixels is not None:
                 check_work(image, name, max_pixels)
-            stream.allow_decoding()
+            # Where Python reads a pixel at a time, the limit of pixels has bound the steps.
+            stream.allow_decoding(by_pixel=is_decoded_in_python(image))
             yield image
 
 

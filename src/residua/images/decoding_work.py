@@ -22,7 +22,7 @@ SCANS = 24
 """Scans of a JPEG that count as once over its pixels; programs write 10, of four colours 18."""
 # Pixels of PNG or JPEG that are decoded in the time of one, and in that of a byte where runs are
 # unpacked one by one; measured with Pillow 13.
-_IN_PYTHON, _JPEG2000, _A_BYTE_OF_RUNS = 32, 4, 8
+_GREY_IN_PYTHON, _COLOURS_IN_PYTHON, _JPEG2000, _A_BYTE_OF_RUNS = 30, 56, 4, 8
 _RUNS = "bmp_rle"
 # Decoded in Python as well, but whole rows at a time.
 _BY_ROWS = frozenset({"MSP", "SGI16"})
@@ -80,9 +80,10 @@ def check_work(image: Image.Image, name: str, max_pixels: int) -> None:
         work, why = pixels * _JPEG2000, "is JPEG 2000, which takes long"
     elif codec == _RUNS:
         work, why = _size_of(image.fp) * _A_BYTE_OF_RUNS, "is packed in runs, which take long"
-    elif codec in Image.DECODERS and codec not in _BY_ROWS:
+    elif is_decoded_in_python(image) and codec not in _BY_ROWS:
         _refuse_nested(image, name)
-        work, why = pixels * _IN_PYTHON, f"is {image.format} of a kind that takes long"
+        times = _GREY_IN_PYTHON if len(image.getbands()) == 1 else _COLOURS_IN_PYTHON
+        work, why = pixels * times, f"is {image.format} of a kind that takes long"
     else:
         return
     if work > max(max_pixels, pixels):
@@ -90,6 +91,11 @@ def check_work(image: Image.Image, name: str, max_pixels: int) -> None:
             f"{name} is {image.width} × {image.height} and {why}: the work of {work:,} pixels; the "
             f"limit is {max_pixels:,}; convert it to PNG, or raise max_pixels if you trust the file"
         )
+
+
+def is_decoded_in_python(image: Image.Image) -> bool:
+    """Tell whether Pillow decodes a picture of a file in Python, and not in C."""
+    return isinstance(image, ImageFile) and bool(image.tile) and image.tile[0][0] in Image.DECODERS
 
 
 def count_scans(stream: IO[bytes], enough: int) -> int:

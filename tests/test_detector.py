@@ -58,12 +58,11 @@ EXPECTED_FAILURES = {
     "the logarithms of errors in float32 between batches of several sizes, 5 agree",
 }
 
-
-@pytest.mark.filterwarnings("ignore")
 # On another processor the digits may agree. Before scikit-learn 1.8 there was no such parameter.
 STRICT = {"xfail_strict"} & signature(parametrize_with_checks).parameters.keys()
 
 
+@pytest.mark.filterwarnings("ignore")
 @parametrize_with_checks(
     [quick(epochs=1, value_range="data")],
     expected_failed_checks=lambda _: EXPECTED_FAILURES,

@@ -22,7 +22,7 @@ SCANS = 24
 """Scans of a JPEG that count as once over its pixels; programs write 10, of four colours 18."""
 # Pixels of PNG or JPEG that are decoded in the time of one, and in that of a byte where runs are
 # unpacked one by one; measured with Pillow 13.
-_GREY_IN_PYTHON, _COLOURS_IN_PYTHON, _JPEG2000, _A_BYTE_OF_RUNS = 30, 56, 4, 8
+_GREY_IN_PYTHON, _COLOURS_IN_PYTHON, _JPEG2000, _A_BYTE_OF_RUNS = 30, 56, 4, 16
 _RUNS = "bmp_rle"
 # Decoded in Python as well, but whole rows at a time.
 _BY_ROWS = frozenset({"MSP", "SGI16"})

@@ -271,18 +271,19 @@ def _trainer(config: TrainingConfig, callbacks: list[Callback], team: Team) -> L
     if config.patience is not None:
         callbacks.append(EarlyStopping("val_loss", patience=config.patience))
     accelerator = accelerator_of(config.device)
+    options = team.trainer_options()
     return L.Trainer(
         accelerator=accelerator,
         precision=_lightning_precision(config.precision, accelerator),
         max_epochs=config.epochs,
         callbacks=callbacks,
-        plugins=[CheckpointInPlace()],
+        plugins=[CheckpointInPlace(), *options.pop("plugins", ())],
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,
-        **team.trainer_options(),
+        **options,
     )
 
 

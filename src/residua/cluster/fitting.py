@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,6 @@ from residua.detector import AutoencoderDetector
 from residua.errors import (
     ConfigurationError,
     NoReadableImage,
-    SkippedImages,
     TooFewImages,
 )
 from residua.fitting import (
@@ -31,6 +29,7 @@ from residua.fitting import (
     prepare,
     require_differing,
     training_config,
+    warn_skipped,
 )
 from residua.images.resolve import resolve_source
 from residua.images.source import ImageSource
@@ -184,7 +183,8 @@ def _fit(
         )
     trained = brought[-1]
     skipped = {failure.index: failure.what for failure in (*share.failures, *trained.failures)}
-    _warn_skipped(list(skipped.values()))
+    if skipped:
+        warn_skipped(list(skipped.values()), depth=4)
     data = DataRecord(
         training=trained.training,
         validation=trained.validation,
@@ -282,13 +282,3 @@ def _shared(pictures: Pictures) -> Any:
             f"{type(pictures.source).__name__} cannot be sent to other machines ({error}); give a "
             f"folder, files or an array"
         ) from error
-
-
-def _warn_skipped(failures: list[str]) -> None:
-    if failures:
-        more = f"; and {len(failures) - 3} more" if len(failures) > 3 else ""
-        warnings.warn(
-            f"{len(failures)} unreadable pictures are left out. {'; '.join(failures[:3])}{more}",
-            SkippedImages,
-            stacklevel=4,
-        )

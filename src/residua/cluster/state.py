@@ -12,8 +12,7 @@ from typing import Any
 
 from residua import storage
 from residua.errors import CannotResume, NothingStored, OtherRun, OutputError, StorageError
-from residua.fitting import warn_discarded
-from residua.training.claim import FIT_MARK, require_same_fit, written_mark
+from residua.training.claim import FIT_MARK, require_same_fit, warn_discarded, written_mark
 from residua.training.fit import CHECKPOINT
 from residua.workspace import alone_in
 from residua.writing import whole_file, write_text

@@ -234,6 +234,23 @@ class Bundle(BaseModel):
         """
         return self._content(WEIGHTS, self.weights_sha256)
 
+    def files(self) -> dict[str, bytes]:
+        """Return all files of the bundle, name to content, for another machine to open.
+
+        Raises
+        ------
+        BundleRefused
+            One has grown beyond what is read.
+        BundleAltered
+            One cannot be read any more.
+        """
+        try:
+            return {
+                name: content_of(self.path / name, _LIMITS[name]) for name in (*_FILES, CHECKSUMS)
+            }
+        except OSError as error:
+            raise BundleAltered(f"{self.path} cannot be read any more: {error.strerror}") from error
+
     def _content(self, name: str, sha256: str) -> bytes:
         path = self.path / name
         try:

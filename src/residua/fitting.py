@@ -18,7 +18,6 @@ from rich.console import Console
 from residua.bundle import DataRecord, Manifest, ModelRecord, quantiles_of
 from residua.errors import (
     CannotResume,
-    Discarded,
     IdenticalImages,
     OutputError,
     SkippedImages,
@@ -35,14 +34,10 @@ from residua.models import package_of
 from residua.normality import calibrate, fitted_score, warn_if_confounded
 from residua.scoring.thresholds import Threshold, ThresholdRule, build_rule
 from residua.settings import FitSettings
-from residua.training.claim import FIT_MARK, mark_of, require_same_fit, written_mark
+from residua.training.claim import FIT_MARK, mark_of, require_same_fit, warn_discarded, written_mark
 from residua.training.config import TrainingConfig
 from residua.training.feeding import PixelStore, decode_all, room_for_pixels
-from residua.training.fit import (
-    TrainingResult,
-    choose_batch_size,
-    train,
-)
+from residua.training.fit import TrainingResult, choose_batch_size, train
 from residua.training.module import EpochWatcher
 from residua.writing import whole_file
 
@@ -341,15 +336,19 @@ def check_store(store: PixelStore) -> None:
         All are equal.
     """
     if store.failures:
-        causes = "; ".join(f"{f.id}: {f.error}" for f in store.failures[:3])
-        more = f"; and {len(store.failures) - 3} more" if len(store.failures) > 3 else ""
-        warnings.warn(
-            f"{len(store.failures)} unreadable pictures are left out. {causes}{more}",
-            SkippedImages,
-            stacklevel=4,
-        )
+        warn_skipped([f"{failure.id}: {failure.error}" for failure in store.failures], depth=5)
     _require_enough(len(store.pixels), f" readable ({len(store.failures)} are not)")
     require_differing(store.pixels)
+
+
+def warn_skipped(failures: list[str], *, depth: int) -> None:
+    """Say which pictures are left out, and why; ``depth`` is how far up the caller's caller is."""
+    more = f"; and {len(failures) - 3} more" if len(failures) > 3 else ""
+    warnings.warn(
+        f"{len(failures)} unreadable pictures are left out. {'; '.join(failures[:3])}{more}",
+        SkippedImages,
+        stacklevel=depth,
+    )
 
 
 def require_differing(pixels: NDArray[np.uint8]) -> None:
@@ -375,15 +374,6 @@ def _warn_of_few(rule: ThresholdRule, n: int) -> None:
             TooFewForThreshold,
             stacklevel=4,
         )
-
-
-def warn_discarded(folder: object) -> None:
-    """Say that the state of an interrupted fit goes, since nobody asked to go on with it."""
-    warnings.warn(
-        f"the interrupted fit in {folder} is discarded, since resuming was not asked for",
-        Discarded,
-        stacklevel=5,
-    )
 
 
 def _claim(folder: Path, settings: FitSettings, store: PixelStore, resume: bool) -> None:

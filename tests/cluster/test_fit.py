@@ -24,15 +24,15 @@ from tests.conftest import make_blobs
 
 from residua import AutoencoderDetector, load
 from residua.cli import main
-from residua.cluster.attending import Place
+from residua.cluster.attending import Place, Watch
 from residua.cluster.fitting import fit_on_cluster
+from residua.cluster.training import Gathered
 from residua.errors import (
     CannotResume,
     ConfigurationError,
     NoReadableImage,
     OutputError,
     ResiduaWarning,
-    WorkersLost,
 )
 from residua.images.preprocess import InputSpec
 from residua.images.source import Batch, FileSource
@@ -243,10 +243,26 @@ def test_what_cannot_be_fitted_on_a_cluster_is_refused_before_any_work(
         refused(detector(), storage=tmp_path / "file" / "state", workers=2)
 
 
+def test_a_checkpoint_that_cannot_be_read_is_named_once_and_where_it_lies(
+    cluster: TwoNodes, blobs: NDArray[np.uint8], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, state = Place(cluster.address, 2), tmp_path / "state"
+    fit_on_cluster(detector(epochs=1), blobs, storage=state, place=place)
+    (state / "attempt-0" / "last.ckpt").write_bytes(b"no checkpoint")
+    news: list[Any] = []
+    hear = Watch.hear
+    monkeypatch.setattr(Watch, "hear", lambda watch, one: (news.append(one), hear(watch, one)))
+    with pytest.raises(CannotResume, match=r"state/attempt-0/last.ckpt cannot be read .*delete it"):
+        fit_on_cluster(detector(epochs=1, resume=True), blobs, storage=state, place=place)
+    assert news == [Gathered(2)]  # nobody was lost and began anew
+
+
 def test_more_workers_than_processors_are_refused(
     cluster: TwoNodes, blobs: NDArray[np.uint8], tmp_path: Path
 ) -> None:
-    with pytest.raises(WorkersLost, match=r"workers is 3, and the cluster at .* has 2 processors"):
+    with pytest.raises(
+        ConfigurationError, match=r"workers is 3, and the cluster at .* has 2 processors"
+    ):
         fit_on_cluster(detector(), blobs, storage=tmp_path, place=Place(cluster.address, 3))
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,12 +17,20 @@ from residua.cluster.conducting import Failed, Lost
 from residua.cluster.fitting import everywhere
 from residua.cluster.shares import Prints, fingerprint_of, prints_of, read_share
 from residua.cluster.state import SharedState, fetched, put
-from residua.cluster.training import Begun, Gathered
-from residua.errors import CannotResume, Discarded, OutputError, TrainingDiverged, WorkersLost
+from residua.cluster.training import Begun, Gathered, KeepShared
+from residua.errors import (
+    CannotResume,
+    Discarded,
+    OtherRun,
+    OutputError,
+    TrainingDiverged,
+    WorkersLost,
+)
 from residua.images.preprocess import InputSpec
 from residua.images.source import ArraySource, FileSource
 from residua.training.claim import mark_of
 from residua.training.config import EpochRecord
+from residua.training.team import ALONE
 
 SPEC = InputSpec(height=16, width=16, channels=1)
 OWN = mark_of({"model": "conv", "epochs": 3}, "pictures")
@@ -44,6 +54,48 @@ def test_a_state_is_gone_on_with_by_the_same_fit_only(state: SharedState) -> Non
         state.claim(mark_of({"model": "conv", "epochs": 4}, "pictures"), resume=True)
     with pytest.raises(CannotResume, match="the pictures differ"):
         state.claim(mark_of({"model": "conv", "epochs": 3}, "others"), resume=True)
+
+
+@pytest.mark.parametrize("resume", [True, False])
+def test_who_lost_its_place_to_another_fit_writes_no_more(
+    state: SharedState, resume: bool, tmp_path: Path
+) -> None:
+    state.claim(OWN, resume=False)
+    kept = KeepShared(state.checkpoint(0), state, ALONE)
+    going_on: Any = SimpleNamespace(
+        interrupted=False,
+        should_stop=False,
+        is_global_zero=True,
+        save_checkpoint=lambda path: path.write_bytes(b"of an epoch"),
+    )
+    kept.on_train_epoch_end(going_on, Any)
+    assert fetched(state.checkpoint(0), tmp_path) is not None
+    other = SharedState(state.location)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Discarded)
+        other.claim(OWN, resume=resume)
+    put(made(tmp_path, b"of the other"), state.checkpoint(0))
+    with pytest.raises(OtherRun, match=r"was taken by another fit.*--storage"):
+        kept.on_train_epoch_end(going_on, Any)
+    copy = fetched(state.checkpoint(0), tmp_path)
+    assert copy is not None
+    assert copy.read_bytes() == b"of the other"
+    other.discard()
+    with pytest.raises(OtherRun, match="or deleted"):
+        kept.on_train_epoch_end(going_on, Any)
+
+
+def test_a_folder_holds_one_fit_at_a_time(tmp_path: Path) -> None:
+    with SharedState(tmp_path / "state").alone():
+        with (
+            pytest.raises(OutputError, match="another process runs a fit in"),
+            SharedState(tmp_path / "state").alone(),
+        ):
+            raise AssertionError
+        SharedState(tmp_path / "state").claim(OWN, resume=False)
+    with SharedState(tmp_path / "state").alone():
+        SharedState(tmp_path / "state").discard()
+    assert not (tmp_path / "state").exists()
 
 
 def test_a_state_that_nobody_goes_on_with_is_discarded(state: SharedState, tmp_path: Path) -> None:

@@ -49,6 +49,20 @@ def test_of_many_that_begin_at_once_with_other_inputs_one_wins(place: str) -> No
     assert ResultFolder(place).names() == {RECORD}
 
 
+def test_all_that_begin_at_once_with_the_same_are_accepted(place: str) -> None:
+    for number in range(10):
+        folders = [ResultFolder(f"{place}{number}") for _ in range(8)]
+        with ThreadPoolExecutor(8) as pool:
+            begun = pool.map(lambda folder: folder.begin(record()), folders)
+            assert list(begun) == [record()] * 8
+
+
+def test_what_a_killed_run_was_writing_is_in_nobodys_way(tmp_path: Path) -> None:
+    (tmp_path / "s").mkdir()
+    (tmp_path / "s" / f".{RECORD}.0123").write_text("half a rec")
+    assert ResultFolder(tmp_path / "s").begin(record()) == record()
+
+
 def test_who_saw_nothing_there_a_moment_ago_overwrites_nothing(place: str, monkeypatch) -> None:
     first = ResultFolder(place).begin(record())
     late = ResultFolder(place)

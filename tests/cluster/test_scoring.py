@@ -5,7 +5,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,23 @@ from residua.runtime import BundleScorer
 
 PART = 64
 FATAL = b"ENDS WHO READS IT"
+# The command, with Ctrl-C pressed when the second part is done.
+CTRL_C = """
+import os, signal
+from residua.cli import main
+from residua.cluster import scoring
+
+answers = scoring._Run._answers
+
+def pressed(run, lacking):
+    for number, answer in enumerate(answers(run, lacking)):
+        yield answer
+        if number == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+
+scoring._Run._answers = pressed
+main()
+"""
 
 Rows = list[dict[str, Any]]
 
@@ -103,18 +119,16 @@ def test_a_driver_that_was_killed_is_gone_on_with(
 ) -> None:
     out = tmp_path / "s.parquet"
     program = (
-        "import sys; from residua.cluster.scoring import score_on_cluster; "
-        "score_on_cluster(*sys.argv[1:4], address=sys.argv[4], part_size=64)"
+        "import os, signal, sys; from residua.cluster.scoring import score_on_cluster; "
+        "seen = []; die = lambda: os.kill(os.getpid(), signal.SIGKILL); "
+        "watch = lambda progress: (seen.extend(progress.answers), len(seen) == 3 and die()); "
+        "score_on_cluster(*sys.argv[1:4], address=sys.argv[4], part_size=64, watch=watch)"
     )
     command = [sys.executable, "-c", program, *map(str, (bundle, many, out)), cluster.address]
-    with subprocess.Popen(command) as driver:
-        until = time.monotonic() + 60
-        while len(list(out.glob("part-*"))) < 3 and driver.poll() is None:
-            assert time.monotonic() < until
-            time.sleep(0.002)
-        driver.send_signal(signal.SIGKILL)
+    driver = subprocess.run(command, timeout=120, check=False)
+    assert driver.returncode == -signal.SIGKILL
     there = {path.name: path.read_bytes() for path in out.glob("part-*")}
-    assert 3 <= len(there) < 16
+    assert len(there) >= 3
     assert not (out / SUCCESS).exists()
     done = score_on_cluster(bundle, many, out)
     assert done.before >= 3 * PART - 3
@@ -126,17 +140,15 @@ def test_ctrl_c_says_that_the_same_command_goes_on_and_it_does(
     cluster, bundle: Path, many: Path, tmp_path: Path, locally: Rows
 ) -> None:
     out = tmp_path / "s.parquet"
-    program = "from residua.cli import main; main()"
     command = ["score", bundle, many, "--cluster", cluster.address, "--out", out]
-    with subprocess.Popen(
-        [sys.executable, "-c", program, *map(str, command)], stderr=subprocess.PIPE, text=True
-    ) as driver:
-        until = time.monotonic() + 60
-        while len(list(out.glob("part-*"))) < 2 and driver.poll() is None:
-            assert time.monotonic() < until
-            time.sleep(0.002)
-        driver.send_signal(signal.SIGINT)
-        _, said = driver.communicate(timeout=60)
+    driver = subprocess.run(
+        [sys.executable, "-c", CTRL_C, *map(str, command)],
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    said = driver.stderr
     assert driver.returncode == 130, said
     assert "the same command goes on" in " ".join(said.split())
     assert "Traceback" not in said
@@ -162,7 +174,7 @@ def test_a_worker_that_is_killed_costs_no_row(
 
     once = at_answer(3, kill)
     score_on_cluster(bundle, many, tmp_path / "s.parquet", part_size=PART, watch=watch)
-    assert killed
+    assert len(pids - set(killed)) >= 1  # others did what the killed one had begun
     assert read(tmp_path / "s.parquet") == locally
 
 

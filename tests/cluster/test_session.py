@@ -15,6 +15,22 @@ import ray
 from residua.cluster.session import connected
 from residua.errors import ClusterUnavailable, ConfigurationError, MissingExtra
 
+# Of this run alone: others make such folders meanwhile.
+_NOTES_FOLDERS = """
+import os, tempfile
+
+make = tempfile.mkdtemp
+
+def noted(*args, **kwargs):
+    folder = make(*args, **kwargs)
+    if "residua-" in folder:
+        with open(os.environ["FOLDERS_MADE"], "a") as notes:
+            notes.write(folder + "\\n")
+    return folder
+
+tempfile.mkdtemp = noted
+"""
+
 
 @pytest.fixture
 def unconnected() -> Iterator[None]:
@@ -116,7 +132,8 @@ def test_auto_makes_a_cluster_for_the_while_and_leaves_nothing(
     path = [str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment["PYTHONPATH"] = os.pathsep.join(path)
     environment["RAY_TMPDIR"] = str(tmp_path)  # here lies no note of another test's cluster
-    before = set(Path("/tmp").glob("residua-ray-*"))
+    (tmp_path / "sitecustomize.py").write_text(_NOTES_FOLDERS)
+    environment["FOLDERS_MADE"] = str(tmp_path / "folders")
     done = subprocess.run(
         [sys.executable, "-c", "from residua.cli import main; main()", *map(str, arguments)],
         capture_output=True,
@@ -131,4 +148,6 @@ def test_auto_makes_a_cluster_for_the_while_and_leaves_nothing(
     assert "3 could not be read" in done.stderr
     assert "ray" not in done.stderr.lower().replace(str(tmp_path).lower(), "")
     assert (out / "_SUCCESS").exists()
-    assert set(Path("/tmp").glob("residua-ray-*")) == before
+    made = [Path(line) for line in (tmp_path / "folders").read_text().splitlines()]
+    assert any(folder.name.startswith("residua-ray-") for folder in made)
+    assert [folder for folder in made if folder.exists()] == []

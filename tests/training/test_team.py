@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from lightning import Trainer
+from lightning.fabric.plugins.environments import LightningEnvironment
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -15,7 +18,7 @@ from residua.models import MODELS, build_model
 from residua.training.config import TrainingConfig
 from residua.training.feeding import PixelBatches
 from residua.training.fit import Feed, run_epochs
-from residua.training.module import KeepBest, TrainingModule
+from residua.training.module import CheckpointInPlace, KeepBest, TrainingModule
 from residua.training.sharding import NoPictures
 from residua.training.team import Team
 
@@ -74,6 +77,27 @@ def test_a_twin_changes_no_loss_and_no_weight(pixels: NDArray[np.uint8]) -> None
     assert [r.train_loss for r in together.history] == [r.train_loss for r in alone.history]
     for name, value in alone.best_weights.items():
         assert torch.equal(value, together.best_weights[name]), name
+
+
+def test_a_team_may_bring_a_plugin_of_its_own(pixels: NDArray[np.uint8]) -> None:
+    environment = LightningEnvironment()
+    used: list[object] = []
+
+    class WithPlugin(Team):
+        def trainer_options(self) -> dict[str, Any]:
+            return {**super().trainer_options(), "plugins": [environment]}
+
+    def feed(trainer: Trainer) -> Feed:
+        used.extend(
+            [trainer._accelerator_connector.cluster_environment, trainer.strategy.checkpoint_io]
+        )
+        return Feed(PixelBatches(pixels, np.arange(64), 16), Validation(pixels))
+
+    run_epochs(
+        lambda: build_model("conv", SHAPE), feed, config(1), 0, KeepBest(None), team=WithPlugin()
+    )
+    assert used[0] is environment
+    assert isinstance(used[1], CheckpointInPlace)
 
 
 def test_the_weight_of_a_step_counts(pixels: NDArray[np.uint8]) -> None:

@@ -9,9 +9,11 @@ import typer
 from residua.catalogue import CATALOGUE, DEFAULT_MODEL
 from residua.cli.common import (
     AsJson,
+    Cluster,
     Force,
     NewModel,
     TrustedPictures,
+    Workers,
     app,
     check_new,
     escape,
@@ -107,17 +109,8 @@ def fit(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with a fit that was killed.")
     ] = False,
-    cluster: Annotated[
-        str | None,
-        typer.Option(
-            help="Share the fit out among the workers of a Ray cluster: auto, or HOST:PORT of its "
-            "head."
-        ),
-    ] = None,
-    workers: Annotated[
-        int | None,
-        typer.Option(help="Workers of the cluster. [default: one for each processor]", min=1),
-    ] = None,
+    cluster: Cluster = None,
+    workers: Workers = None,
     storage: Annotated[
         str | None,
         typer.Option(

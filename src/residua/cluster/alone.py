@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import os
 import pickle
+import select
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from residua.errors import WorkersLost
@@ -17,11 +19,14 @@ from residua.images.source import ImageSource
 
 MOST_FATAL = 16
 """Pictures of one part that may end their process, before the part is given up."""
+LONGEST = 300.0
+"""Seconds without news of a next picture, after which that in hand counts as one of them."""
+_NUMBER = 8
 _PROGRAM = "from residua.cluster.alone import main; main()"
 
 
 def fatal_pictures(bundle: Path, source: ImageSource) -> list[int]:
-    """Return which of a source's pictures end the process that decodes and scores them.
+    """Return which of a source's pictures end, or hold up, who decodes and scores them.
 
     Parameters
     ----------
@@ -58,34 +63,54 @@ def fatal_pictures(bundle: Path, source: ImageSource) -> list[int]:
 
 def _tried(bundle: Path, source: ImageSource, first: int) -> tuple[int, int | None, str]:
     """Return how the process ended, which picture it was at, and the last of what it said."""
+    # Of its own, since libraries may print; written whole numbers at a time, and so read.
+    reading, writing = os.pipe()
     # -P: what lies in the current folder is nobody's package.
-    command = [sys.executable, "-P", "-c", _PROGRAM, os.fspath(bundle), str(first)]
+    command = [sys.executable, "-P", "-c", _PROGRAM, os.fspath(bundle), str(first), str(writing)]
     path = os.pathsep.join(entry for entry in sys.path if entry)
-    try:
-        done = subprocess.run(
-            command,
-            input=pickle.dumps(source),
-            capture_output=True,
-            check=False,
-            env={**os.environ, "PYTHONPATH": path},
-        )
-    except OSError as error:
-        return 1, None, str(error)
-    lines = done.stdout.split(b"\n")[:-1]
-    said = " ".join(done.stderr.decode("utf-8", "replace").split())[-300:]
-    return done.returncode, int(lines[-1]) if lines else None, said
+    with (
+        os.fdopen(reading, "rb"),
+        tempfile.TemporaryFile() as given,
+        tempfile.TemporaryFile() as said,
+    ):
+        try:
+            pickle.dump(source, given)
+            given.seek(0)
+            process = subprocess.Popen(
+                command,
+                stdin=given,
+                stdout=subprocess.DEVNULL,
+                stderr=said,
+                pass_fds=[writing],
+                env={**os.environ, "PYTHONPATH": path},
+            )
+        except OSError as error:
+            return 1, None, str(error)
+        finally:
+            os.close(writing)
+        tried = None
+        while select.select([reading], [], [], LONGEST)[0]:
+            number = os.read(reading, _NUMBER)
+            if not number:
+                break
+            tried = int.from_bytes(number, "little")
+        else:
+            process.kill()
+        code = process.wait()
+        said.seek(0)
+        return code, tried, " ".join(said.read().decode("utf-8", "replace").split())[-300:]
 
 
 def main() -> None:
     """Decode and score the pictures on standard input; each is numbered before it is tried."""
     from residua.runtime import BundleScorer
 
-    bundle, first = sys.argv[1:]
+    bundle, first, writing = sys.argv[1:]
     # From the worker that started this process, which has it from its own driver.
     source: ImageSource = pickle.loads(sys.stdin.buffer.read())
     scorer = BundleScorer(bundle, threads=1, engine="onnxruntime")
     for index in range(int(first), len(source)):
-        os.write(1, b"%d\n" % index)
+        os.write(int(writing), index.to_bytes(_NUMBER, "little"))
         for batch in source.batches(scorer.manifest.input, 1, [index], workers=1):
             if len(batch.indices):
                 scorer.score_batch(batch.images)

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -18,6 +14,7 @@ from residua.cluster.state import SharedState
 from residua.cluster.training import Begun, Gathered, Job, Trained
 from residua.errors import WorkersLost
 from residua.training.config import EpochRecord
+from residua.training.interrupting import first_interrupt
 from residua.training.progress import epoch_line
 
 RESTARTS = 3
@@ -56,7 +53,7 @@ def train_there(job: Job, state: SharedState, place: Place, console: Console | N
 
     watch = Watch(job.config.epochs, place, state, console)
     try:
-        with conducted() as conductor, _first_interrupt(conductor.stop.remote):
+        with conducted() as conductor, first_interrupt(conductor.stop.remote):
             training = conductor.run.remote(
                 replace(job, conductor=conductor), state, place.workers, place.restarts
             )
@@ -151,24 +148,6 @@ class Watch:
             f"the state after epoch {self.done} is in {self.state.location}: go on with it by "
             f"resuming (--resume)"
         )
-
-
-@contextmanager
-def _first_interrupt(stop: Callable[[], Any]) -> Iterator[None]:
-    """Let the first Ctrl-C end training after a step; a second one is immediate."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def on_signal(number: int, _frame: object) -> None:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        stop()
-
-    previous = signal.signal(signal.SIGINT, on_signal)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, previous)
 
 
 def say(console: Console | None, text: str) -> None:

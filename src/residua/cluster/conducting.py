@@ -65,7 +65,9 @@ class Conductor:
             causes = _causes(error)
             meant = next((cause for cause in causes if isinstance(cause, ResiduaError)), None)
             return Failed(_in_a_line(causes[0]), meant)
-        return Failed(str(found), found) if isinstance(found, ResiduaError) else found
+        if isinstance(found, Trained):
+            return found
+        return Failed(str(found), found if isinstance(found, ResiduaError) else None)
 
     def tell(self, news: Any) -> None:
         """Keep news for the driver."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +15,12 @@ from residua.cluster.attending import Place, say, train_there
 from residua.cluster.session import Session, connected
 from residua.cluster.shares import Share, fingerprint_of, prints_of, read_share
 from residua.cluster.state import SharedState
-from residua.cluster.training import Job, Trained
+from residua.cluster.training import Job, Pictures, Trained
 from residua.detector import AutoencoderDetector
 from residua.errors import (
     ConfigurationError,
     NoReadableImage,
-    SkippedImages,
     TooFewImages,
-    WorkersLost,
 )
 from residua.fitting import (
     FitOutcome,
@@ -32,6 +29,7 @@ from residua.fitting import (
     prepare,
     require_differing,
     training_config,
+    warn_skipped,
 )
 from residua.images.resolve import resolve_source
 from residua.images.source import ImageSource
@@ -84,13 +82,20 @@ def fit_on_cluster(
     ClusterUnavailable
         No cluster answers.
     WorkersLost
-        There are too few processors, no worker begins in time, or workers were lost more often than
-        is allowed; the state lies in ``storage``.
+        No worker begins in time, or workers were lost more often than is allowed; the state lies
+        in ``storage``.
+    OtherRun
+        Another fit has begun in ``storage`` meanwhile.
     """
     source = resolve_source(everywhere(X), prefer="train")
     settings = detector.settings_for(source)
     console = Console(stderr=True) if detector.verbose else None
-    outcome = _fit(source, settings, SharedState(storage), place, detector.resume, console)
+    state = SharedState(storage)
+    _refuse_unsupported(settings, place)
+    if detector.resume:
+        state.require_begun()
+    with state.alone():
+        outcome = _fit(source, settings, state, place, detector.resume, console)
     detector.adopt(outcome, settings)
     return detector
 
@@ -121,9 +126,6 @@ def _fit(
     resume: bool,
     console: Console | None,
 ) -> FitOutcome:
-    _refuse_unsupported(settings, place)
-    if resume:
-        state.require_begun()
     state.check_writable()
     prepared = prepare(source, settings)
     every = holdout(
@@ -150,18 +152,17 @@ def _fit(
             f"{len(every.validation):,} validate, {len(every.calibration):,} calibrate",
         )
         brought: list[Trained] = []
-        pictures = _shared(source)
+        pictures = _shared(Pictures(source, every.train, every.validation))
 
         def elsewhere(attempt: int, seed: int) -> Learned:
             job = Job(
-                source=pictures,
+                pictures=pictures,
                 spec=prepared.spec,
                 settings=settings,
                 # A worker has the card that Ray gives it, and none that lies beside.
                 config=config.model_copy(update={"device": _device(settings)}),
                 seed=seed,
-                training=every.train,
-                validation=every.validation,
+                state=state,
                 checkpoint=state.checkpoint(attempt),
                 conductor=None,
             )
@@ -182,7 +183,8 @@ def _fit(
         )
     trained = brought[-1]
     skipped = {failure.index: failure.what for failure in (*share.failures, *trained.failures)}
-    _warn_skipped(list(skipped.values()))
+    if skipped:
+        warn_skipped(list(skipped.values()), depth=4)
     data = DataRecord(
         training=trained.training,
         validation=trained.validation,
@@ -226,7 +228,7 @@ def _require_processors(session: Session, place: Place, most: int) -> Place:
     """Return the place with the number of its workers, or refuse more than there is room for."""
     there = session.processors
     if there < (place.workers or 1):
-        raise WorkersLost(
+        raise ConfigurationError(
             f"workers is {place.workers or 1}, and the cluster at {session.address} has {there} "
             f"processors; take fewer workers, or add machines to it"
         )
@@ -269,24 +271,14 @@ def _name_of(source: ImageSource, share: Share, prepared: Prepared) -> str:
     return f"{len(source)} pictures, of these {fingerprint_of([prints_of(share)], prepared.spec)}"
 
 
-def _shared(source: ImageSource) -> Any:
-    """Lay a source into the cluster's memory, from which each worker takes it."""
+def _shared(pictures: Pictures) -> Any:
+    """Lay pictures into the cluster's memory, from which each worker takes it."""
     import ray
 
     try:
-        return ray.put(source)
+        return ray.put(pictures)
     except TypeError as error:
         raise ConfigurationError(
-            f"{type(source).__name__} cannot be sent to other machines ({error}); give a folder, "
-            f"files or an array"
+            f"{type(pictures.source).__name__} cannot be sent to other machines ({error}); give a "
+            f"folder, files or an array"
         ) from error
-
-
-def _warn_skipped(failures: list[str]) -> None:
-    if failures:
-        more = f"; and {len(failures) - 3} more" if len(failures) > 3 else ""
-        warnings.warn(
-            f"{len(failures)} unreadable pictures are left out. {'; '.join(failures[:3])}{more}",
-            SkippedImages,
-            stacklevel=4,
-        )

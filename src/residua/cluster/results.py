@@ -28,7 +28,6 @@ from residua.results import parquet_rows
 from residua.scoring.verdicts import Verdict
 from residua.storage import (
     as_local,
-    exists,
     files_below,
     filesystem,
     is_object,
@@ -241,10 +240,13 @@ class ResultFolder:
                     f"{where} is a file, and on a cluster the scores are a folder; name another, "
                     f"or delete it"
                 )
-            taken = path.is_dir() and any(path.iterdir())
+            # What others are just writing has a name with a dot; so has what they left, killed.
+            taken = path.is_dir() and any(
+                entry.name != RECORD and not entry.name.startswith(".") for entry in path.iterdir()
+            )
         else:
-            taken = is_object(where) or exists(where)
-        if taken:
+            taken = is_object(where) or any(name != RECORD for name in files_below(where))
+        if taken and not self.is_begun():  # by now
             raise OtherRun(
                 f"{where} holds something else than scores of a cluster (there is no {RECORD} in "
                 f"it); name another folder with --out"

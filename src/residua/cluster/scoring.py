@@ -22,24 +22,27 @@ from residua.bundle import open_bundle, revision_of
 from residua.cluster.parts import Part, fingerprint, part_size_for, parts_of, whole_batches
 from residua.cluster.results import Counts, ResultFolder, RunRecord
 from residua.cluster.session import AUTO, Session, connected, ray_package
-from residua.cluster.worker import Answer, Attempts, Job, PartScorer, bundle_files
+from residua.cluster.worker import ATTEMPTS, Answer, Attempts, Job, PartScorer
 from residua.errors import (
     ClusterError,
     ClusterUnavailable,
     ConfigurationError,
     ImageError,
     ResiduaError,
+    UnreadableFile,
     WorkersLost,
 )
 from residua.images.resolve import resolve_source
 from residua.images.source import ImageSource
-from residua.storage import as_local, local_copy
+from residua.storage import as_local
 
 IN_FLIGHT = 2
 """Parts that a worker has at a time: while it scores one, the next is on its way."""
 # Parts that are handed to Ray at a time: so many for each worker, and so many in all at least.
 _PARTS_A_WORKER, _FEWEST_AT_A_TIME = 16, 64
 _SECONDS_FOR_A_PROCESSOR = 60.0
+# After which a store that did not answer is asked again, and longer each time.
+_SECONDS_OF_SILENCE = 5.0
 _READERS = 32
 
 
@@ -132,9 +135,9 @@ def score_on_cluster(
     if part_size is not None and part_size < 1:
         raise ConfigurationError(f"the part size is {part_size}; wanted at least 1")
     folder = ResultFolder(out)
-    with local_copy(bundle) as path:
-        spec = open_bundle(path).manifest.input
-        revision, files = revision_of(path), bundle_files(path)
+    model = open_bundle(bundle)
+    spec, files = model.manifest.input, model.files()
+    revision = revision_of(model.path)
     source = resolve_source(data, prefer="test")
     source.portion(0, 1)  # refused before anything is begun, where nobody else can read them
     wanted = RunRecord(
@@ -208,7 +211,7 @@ class _Run:
         at_a_time = max(_FEWEST_AT_A_TIME, _PARTS_A_WORKER * self._workers)
         unseen: list[int] = []
         while wave := list(islice(parts, at_a_time)):
-            for answer in self._wave(wave):
+            for answer in self._reached(wave):
                 if answer.unseen:
                     self._require_unseen_here(answer)
                     unseen.append(answer.number)
@@ -216,7 +219,23 @@ class _Run:
                     yield answer
         again = (replace(part, confirmed=True) for part in parts_of(self._source, size, unseen))
         while wave := list(islice(again, at_a_time)):
-            yield from self._wave(wave)
+            yield from self._reached(wave)
+
+    def _reached(self, parts: list[Part]) -> Iterator[Answer]:
+        """Yield the answer to each part; where a store was silent, it is asked again in a while."""
+        for attempt in range(1, ATTEMPTS + 1):
+            silent: dict[int, Answer] = {}
+            for answer in self._wave(parts):
+                if answer.passing:
+                    silent[answer.number] = answer
+                else:
+                    yield answer
+            if not silent:
+                return
+            if attempt < ATTEMPTS:
+                time.sleep(attempt * _SECONDS_OF_SILENCE)
+            parts = [part for part in parts if part.number in silent]
+        raise _undone(silent[parts[0].number])
 
     def _wave(self, parts: list[Part]) -> Iterator[Answer]:
         import ray.data
@@ -238,11 +257,8 @@ class _Run:
             try:
                 for row in answers.iter_rows():
                     answer = Answer(**row)
-                    if answer.trouble:
-                        raise ClusterError(
-                            f"the worker on {answer.node} cannot do part {answer.number}: "
-                            f"{answer.trouble}"
-                        )
+                    if answer.trouble and not answer.passing:
+                        raise _undone(answer)
                     yield answer
             except ResiduaError:
                 raise
@@ -260,14 +276,25 @@ class _Run:
         Else they cannot be read anywhere, and are rows with an error like others.
         """
         first = answer.number * self._record.part_size
-        with contextlib.suppress(ImageError):
-            self._source.sample(first, values=False)
+        for index in range(first, first + self._record.rows_of(answer.number)):
+            try:
+                self._source.sample(index, values=False)
+            except UnreadableFile:
+                continue
+            except ImageError:  # which only an opened file can be found to have
+                pass
             raise ClusterError(
                 f"the worker on {answer.node} can open none of the pictures of part "
-                f"{answer.number}, and here {self._source.ids[first]} can be opened; let every "
+                f"{answer.number}, and here {self._source.ids[index]} can be opened; let every "
                 f"node see the pictures under the same path, or put them into an object store that "
                 f"all may read"
             )
+
+
+def _undone(answer: Answer) -> ClusterError:
+    return ClusterError(
+        f"the worker on {answer.node} cannot do part {answer.number}: {answer.trouble}"
+    )
 
 
 def _lacking(folder: ResultFolder, record: RunRecord) -> tuple[list[int], Counts]:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import socket
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import Any
 
 from residua.errors import ClusterUnavailable, ConfigurationError, MissingExtra
 from residua.images.parallel import usable_processors
+from residua.workspace import workspace
 
 AUTO = "auto"
 """The cluster of this environment; where there is none, one that is made here for the while."""
@@ -175,19 +174,19 @@ def _joined(ray: Any, address: str) -> Session:
 @contextlib.contextmanager
 def _started(ray: Any, processors: int) -> Iterator[Session]:
     # Below a short path: the names of its sockets may have a hundred characters, no more.
-    base = "/tmp" if Path("/tmp").is_dir() else None
-    own = tempfile.mkdtemp(prefix="residua-ray-", dir=base)
-    try:
+    base = Path("/tmp") if Path("/tmp").is_dir() else None
+    with workspace("residua-ray", base) as own:
         try:
-            _init(ray, address="local", num_cpus=processors, include_dashboard=False, _temp_dir=own)
-        except Exception as error:
-            raise ClusterUnavailable(
-                f"no Ray cluster can be started on this machine: {_one_line(error)}"
-            ) from error
-        yield Session(str(ray.get_runtime_context().gcs_address), started_here=True)
-    finally:
-        _forget(ray)
-        shutil.rmtree(own, ignore_errors=True)
+            try:
+                options = {"include_dashboard": False, "_temp_dir": str(own)}
+                _init(ray, address="local", num_cpus=processors, **options)
+            except Exception as error:
+                raise ClusterUnavailable(
+                    f"no Ray cluster can be started on this machine: {_one_line(error)}"
+                ) from error
+            yield Session(str(ray.get_runtime_context().gcs_address), started_here=True)
+        finally:
+            _forget(ray)
 
 
 def _address_here() -> str | None:

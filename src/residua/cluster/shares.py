@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from collections.abc import Iterable
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +13,7 @@ from residua.errors import NoReadableImage
 from residua.images.preprocess import InputSpec
 from residua.images.source import ImageSource
 from residua.training.feeding import decode_all
+from residua.workspace import workspace
 
 
 class Unreadable(NamedTuple):
@@ -63,10 +62,10 @@ def read_share(source: ImageSource, indices: NDArray[np.int64], spec: InputSpec)
     nothing = np.empty((0, *spec.shape), np.uint8), np.empty(0, np.int64)
     if not len(indices):
         return Share(*nothing, [])
-    # The file stays mapped when its name is gone, and no worker that is killed leaves it behind.
-    with tempfile.TemporaryDirectory(prefix="residua-share-") as folder:
+    # The file stays mapped when its name is gone; what a killed worker leaves, the next deletes.
+    with workspace("residua-share") as folder:
         try:
-            store = decode_all(source.take(indices), spec, cache=Path(folder))
+            store = decode_all(source.take(indices), spec, cache=folder)
         except NoReadableImage as error:
             return Share(*nothing, [Unreadable(int(index), str(error)) for index in indices])
     failures = [

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import shutil
+import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from residua import storage
-from residua.errors import CannotResume, OutputError, StorageError
-from residua.fitting import warn_discarded
-from residua.training.claim import FIT_MARK, require_same_fit, written_mark
+from residua.errors import CannotResume, NothingStored, OtherRun, OutputError, StorageError
+from residua.training.claim import FIT_MARK, require_same_fit, warn_discarded, written_mark
 from residua.training.fit import CHECKPOINT
+from residua.workspace import alone_in
 from residua.writing import whole_file, write_text
 
 _RAY = "ray"
 _ATTEMPTS = ("attempt-0", "attempt-1")
+_RUN = "run"
 
 
 class SharedState:
@@ -31,6 +35,48 @@ class SharedState:
         local = storage.as_local(location)
         self.location = str(location) if local is None else str(Path(local).absolute())
         self.is_local = local is not None
+        self._run = uuid.uuid4().hex
+        """Tells this fit from others that take the same place; the mark there names it."""
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Hold a folder against other fits; who writes to a store asks `require_own` instead.
+
+        Raises
+        ------
+        OutputError
+            Another fit runs there, or nothing can be written.
+        """
+        with contextlib.ExitStack() as stack:
+            if self.is_local:
+                folder = Path(self.location)
+                self._make()
+                stack.callback(_remove_if_empty, folder)
+                try:
+                    stack.enter_context(alone_in(folder, "fit"))
+                except OSError as error:
+                    raise OutputError(f"{folder} cannot be written: {error}") from error
+            yield
+
+    def require_own(self) -> None:
+        """Refuse to write where another fit has begun since.
+
+        Raises
+        ------
+        OtherRun
+            One has, or the state was deleted.
+        StorageError
+            The store does not answer.
+        """
+        try:
+            found = json.loads(self._text(storage.joined(self.location, FIT_MARK)))
+        except (FileNotFoundError, NothingStored, ValueError):
+            found = None
+        if not isinstance(found, dict) or found.get(_RUN) != self._run:
+            raise OtherRun(
+                f"{self.location} was taken by another fit, or deleted, while this one ran; name "
+                f"another place with --storage"
+            )
 
     def claim(self, own: dict[str, Any], *, resume: bool) -> None:
         """Mark the folder as that of a fit, or refuse that of another.
@@ -45,15 +91,16 @@ class SharedState:
         mark = storage.joined(self.location, FIT_MARK)
         if resume:
             require_same_fit(self._text(mark), own, folder=self.location, mark=mark)
-            return
-        if any(self._has(self.checkpoint(attempt)) for attempt in range(len(_ATTEMPTS))):
+        elif any(self._has(self.checkpoint(attempt)) for attempt in range(len(_ATTEMPTS))):
             warn_discarded(self.location)
-        self.discard()
+        if not resume:
+            self.discard()
+        text = written_mark({**own, _RUN: self._run})
         if self.is_local:
             self._make()
-            write_text(Path(mark), written_mark(own))
+            write_text(Path(mark), text)
         else:
-            storage.write_bytes(mark, written_mark(own).encode())
+            storage.write_bytes(mark, text.encode())
 
     def require_begun(self) -> None:
         """Refuse to go on where nothing was begun.
@@ -78,8 +125,7 @@ class SharedState:
         """
         if self.is_local:
             self._make()
-            with contextlib.suppress(OSError):  # what was begun lies there
-                Path(self.location).rmdir()
+            _remove_if_empty(Path(self.location))
         else:
             storage.check_writable(storage.joined(self.location, FIT_MARK))
 
@@ -114,8 +160,7 @@ class SharedState:
         for name in (*_ATTEMPTS, _RAY):
             shutil.rmtree(folder / name, ignore_errors=True)
         (folder / FIT_MARK).unlink(missing_ok=True)
-        if folder.is_dir() and not any(folder.iterdir()):
-            folder.rmdir()
+        _remove_if_empty(folder)
 
     def _make(self) -> None:
         try:
@@ -130,6 +175,11 @@ class SharedState:
         if self.is_local:
             return Path(location).read_text(encoding="utf-8", errors="replace")
         return storage.read_bytes(location).decode("utf-8", errors="replace")
+
+
+def _remove_if_empty(folder: Path) -> None:
+    with contextlib.suppress(OSError):
+        folder.rmdir()
 
 
 def put(made: Path, location: str) -> None:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import socket
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import lightning as L
@@ -17,9 +15,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from residua.cluster.shares import Prints, Share, Unreadable, prints_of, read_share
-from residua.cluster.state import fetched, put
-from residua.errors import ConfigurationError, NoReadableImage, ResiduaError, TrainingDiverged
+from residua.cluster.state import SharedState, fetched, put
+from residua.errors import (
+    CannotResume,
+    ConfigurationError,
+    NoReadableImage,
+    OtherRun,
+    ResiduaError,
+    TrainingDiverged,
+)
 from residua.images.preprocess import InputSpec
+from residua.images.source import ImageSource
 from residua.material import material_of
 from residua.models import MODELS
 from residua.settings import FitSettings
@@ -29,6 +35,7 @@ from residua.training.fit import CHECKPOINT, Feed, run_epochs, validation_batch
 from residua.training.module import KeepBest
 from residua.training.sharding import NoPictures, ShardBatches, share_of
 from residua.training.team import Team
+from residua.workspace import workspace
 
 # Steps between two looks at whether the fit is to end before its time.
 _STEPS_BETWEEN_LOOKS = 50
@@ -38,19 +45,26 @@ _STEPS_BETWEEN_LOOKS = 50
 class Job:
     """What the workers of one attempt at a fit are told."""
 
-    source: Any
-    """Ray's reference to the source of pictures."""
+    pictures: Any
+    """Ray's reference to the `Pictures`."""
     spec: InputSpec
     settings: FitSettings
     config: TrainingConfig
     seed: int
-    training: NDArray[np.int64]
-    """Indices into the source, of all workers together."""
-    validation: NDArray[np.int64]
+    state: SharedState
     checkpoint: str
     """Where the state after each epoch lies."""
     conductor: Any
     """Whom to tell what happens."""
+
+
+class Pictures(NamedTuple):
+    """What all workers together learn from."""
+
+    source: ImageSource
+    training: NDArray[np.int64]
+    """Indices into the source."""
+    validation: NDArray[np.int64]
 
 
 class Gathered(NamedTuple):
@@ -111,6 +125,12 @@ class RayTeam(Team):
         torch.distributed.all_gather_object(found, value)
         return found
 
+    def gathered_by_first(self, value: Any) -> list[Any] | None:
+        """Return the values of all workers, by rank, to that of rank 0; None to others."""
+        found: list[Any] | None = [None] * self.size if self.rank == 0 else None
+        torch.distributed.gather_object(value, found, dst=0)
+        return found
+
     def trainer_options(self) -> dict[str, Any]:
         """Return Lightning's strategy and environment for Ray."""
         import ray.train.lightning
@@ -128,8 +148,10 @@ class RayTeam(Team):
         }
 
 
-def train_share(given: dict[str, Job]) -> Trained | ResiduaError:
+def train_share(given: dict[str, Job]) -> Trained | ResiduaError | None:
     """Train as one worker of the group; returns an error that all workers have met alike.
+
+    The worker of rank 0 returns what was learned, and others nothing.
 
     What one worker meets alone is raised: Ray then ends the others, and starts them again.
     """
@@ -139,15 +161,16 @@ def train_share(given: dict[str, Job]) -> Trained | ResiduaError:
     team = RayTeam(all_weights=job.settings.model in MODELS)
     if team.rank == 0:
         job.conductor.tell.remote(Gathered(team.size))
-    source = ray.get(job.source)
-    learned_from = read_share(source, share_of(job.training, team.rank, team.size), job.spec)
-    judged_on = read_share(source, share_of(job.validation, team.rank, team.size), job.spec)
+    source, *parts = ray.get(job.pictures)
+    learned_from, judged_on = (
+        read_share(source, share_of(part, team.rank, team.size), job.spec) for part in parts
+    )
     counts = [len(share.pixels) for share in (learned_from, judged_on)]
     all_counts = team.gathered((socket.gethostname(), *counts, learned_from.failures[:1]))
     try:
         _require_pictures(all_counts)
         return _trained(job, team, learned_from, judged_on, [count for _, count, *_ in all_counts])
-    except (ConfigurationError, TrainingDiverged, NoReadableImage) as error:
+    except (CannotResume, ConfigurationError, NoReadableImage, OtherRun, TrainingDiverged) as error:
         return error
 
 
@@ -166,7 +189,7 @@ def _require_pictures(counts: list[tuple[str, int, int, list[Unreadable]]]) -> N
 
 def _trained(
     job: Job, team: RayTeam, learned_from: Share, judged_on: Share, counts: list[int]
-) -> Trained:
+) -> Trained | None:
     material = material_of(job.settings)
     material.meet(job.spec)
 
@@ -181,21 +204,27 @@ def _trained(
             lambda: trainer.current_epoch,
         )
 
-    kept = KeepShared(job.checkpoint)
-    with tempfile.TemporaryDirectory(prefix="residua-state-") as folder:
-        checkpoint = fetched(job.checkpoint, Path(folder))
+    kept = KeepShared(job.checkpoint, job.state, team)
+    with workspace("residua-state") as folder:
+        checkpoint = fetched(job.checkpoint, folder)
         stopping = StopTogether(job.conductor, team)
-        learned = run_epochs(
-            material.build,
-            feed,
-            job.config,
-            job.seed,
-            kept,
-            watchers=[TellConductor(kept, job.conductor, team), stopping],
-            checkpoint=checkpoint,
-            team=team,
-        )
-    found = team.gathered(
+        try:
+            learned = run_epochs(
+                material.build,
+                feed,
+                job.config,
+                job.seed,
+                kept,
+                watchers=[TellConductor(kept, job.conductor, team), stopping],
+                checkpoint=checkpoint,
+                team=team,
+            )
+        except CannotResume as error:  # it names a copy, which is gone by now
+            raise CannotResume(
+                f"the checkpoint {job.checkpoint} cannot be read ({error.__cause__}); delete it, "
+                f"or fit without resuming, to start afresh"
+            ) from error
+    found = team.gathered_by_first(
         (
             len(learned_from.pixels),
             len(judged_on.pixels),
@@ -203,6 +232,8 @@ def _trained(
             [prints_of(learned_from), prints_of(judged_on)],
         )
     )
+    if found is None:
+        return None
     return Trained(
         weights={name: value.numpy() for name, value in learned.model.state_dict().items()},
         history=learned.history,
@@ -241,21 +272,36 @@ class KeepShared(KeepBest):
     ----------
     location : str
         Where the state lies, a path or URL.
+    state : SharedState
+        The place, which must be this fit's own.
+    team : Team
     """
 
-    def __init__(self, location: str) -> None:
+    def __init__(self, location: str, state: SharedState, team: Team) -> None:
         super().__init__(None)
-        self.location = location
+        self.location, self.state, self.team = location, state, team
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Write the state: all workers gather it, and that of rank 0 puts it in its place."""
         if trainer.interrupted or trainer.should_stop:
             return
-        with tempfile.TemporaryDirectory(prefix="residua-state-") as folder:
-            made = Path(folder, CHECKPOINT)
+        self._require_own_place()
+        with workspace("residua-state") as folder:
+            made = folder / CHECKPOINT
             trainer.save_checkpoint(made)
             if trainer.is_global_zero:
                 put(made, self.location)
+
+    def _require_own_place(self) -> None:
+        """Have all workers refuse together, so that they are not brought together anew."""
+        lost: OtherRun | None = None
+        if self.team.rank == 0:
+            try:
+                self.state.require_own()
+            except OtherRun as error:
+                lost = error
+        if float(self.team.total(torch.tensor(float(lost is not None)))) > 0:
+            raise lost or OtherRun(f"{self.state.location} was taken by another fit")
 
 
 class TellConductor(Callback):

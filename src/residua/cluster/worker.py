@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import pickle
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 
 from residua import __version__
 from residua.bundle import revision_of
-from residua.cluster.alone import fatal_pictures
+from residua.cluster.alone import LONGEST, fatal_pictures
 from residua.cluster.parts import Part
 from residua.cluster.results import Counts, ResultFolder
 from residua.cluster.session import ray_package
@@ -27,6 +26,7 @@ from residua.errors import (
     ConfigurationError,
     OutputError,
     ResiduaError,
+    StorageUnreachable,
     UnreadableFile,
     WorkersLost,
 )
@@ -34,6 +34,7 @@ from residua.images.parallel import usable_processors
 from residua.images.source import ImageSource
 from residua.runtime import BundleScorer
 from residua.scoring.verdicts import Verdict, VerdictMaker, batch_size_for
+from residua.workspace import workspace
 
 ATTEMPTS = 4
 """How often a part is begun by workers that are then lost, before it is given up."""
@@ -83,6 +84,8 @@ class Answer(NamedTuple):
     """The worker's process there."""
     trouble: str = ""
     """Why nothing came of it; empty: its file is written."""
+    passing: bool = False
+    """The trouble is a store that did not answer, and may in a while."""
     unseen: bool = False
     """Not one of its pictures could be opened, which may be the node's fault; nothing is
     written."""
@@ -113,7 +116,7 @@ class PartScorer:
     """
 
     def __init__(self, job: Job) -> None:
-        self._trouble = ""
+        self._trouble, self._passing = "", False
         self._job = job
         with contextlib.suppress(OSError):
             os.chdir(job.folder)
@@ -133,17 +136,21 @@ class PartScorer:
             self._scorer, self._calibration = _opened(self._files, job.revision)
         except (ResiduaError, OSError) as error:
             self._trouble = str(error)
+            self._passing = isinstance(error, StorageUnreachable)
 
     def __call__(self, batch: Mapping[str, Any]) -> dict[str, list[Any]]:
         """Score the one part of a batch; returns its `Answer` as a batch of one row."""
         part: Part = pickle.loads(batch["part"][0])
-        answer = Answer(part.number, _node(), os.getpid(), self._trouble)
+        answer = Answer(part.number, _node(), os.getpid(), self._trouble, self._passing)
         if not self._trouble:
             try:
                 answer = self._answer(part, batch["name"][0])
-                self._job.attempts.end.remote(part.number)
             except (ResiduaError, OSError) as error:
-                answer = answer._replace(trouble=str(error) or type(error).__name__)
+                answer = answer._replace(
+                    trouble=str(error) or type(error).__name__,
+                    passing=isinstance(error, StorageUnreachable),
+                )
+            self._job.attempts.end.remote(part.number)
         return {key: [value] for key, value in answer._asdict().items()}
 
     def _answer(self, part: Part, name: str) -> Answer:
@@ -175,9 +182,9 @@ class PartScorer:
                 f"picture from {part.source.ids[0]} to {part.source.ids[-1]} ends a process by "
                 f"itself; give the nodes more memory"
             )
-        with tempfile.TemporaryDirectory(prefix="residua-") as folder:
-            _unpack(self._files, Path(folder))
-            return fatal_pictures(Path(folder), part.source)
+        with workspace("residua-tried") as folder:
+            _unpack(self._files, folder)
+            return fatal_pictures(folder, part.source)
 
 
 class PartVerdicts:
@@ -252,19 +259,14 @@ class PartVerdicts:
             threshold=self._scorer.manifest.threshold.upper,
             anomalous=None,
             label=None if self._source.labels is None else self._source.labels[index],
-            error=f"{name} ends the process that reads it, and was left out; convert or remove it",
+            error=f"{name} ends the process that reads it, or holds it up for {LONGEST:g} s, and "
+            f"was left out; convert or remove it",
         )
-
-
-def bundle_files(path: Path) -> dict[str, bytes]:
-    """Return the files of a bundle, name to content."""
-    return {file.name: file.read_bytes() for file in path.iterdir() if file.is_file()}
 
 
 def _opened(files: Mapping[str, bytes], revision: str) -> tuple[BundleScorer, NDArray[np.float64]]:
     """Open the bundle, verified, with its calibration scores; nothing of it stays on the disk."""
-    with tempfile.TemporaryDirectory(prefix="residua-") as name:
-        folder = Path(name)
+    with workspace("residua-model") as folder:
         _unpack(files, folder)
         scorer = BundleScorer(folder, threads=1, engine=DEFAULT)
         if revision_of(folder) != revision:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import warnings
 from typing import Any
 
-from residua.errors import CannotResume
+from residua.errors import CannotResume, Discarded
 
 FIT_MARK = "fit.json"
 """Names, in a checkpoint folder, the settings and pictures of the fit that it belongs to."""
@@ -48,6 +49,15 @@ def require_same_fit(text: str, own: dict[str, Any], *, folder: object, mark: ob
             f"{folder} belongs to another fit: {', '.join(differing)}; give the same settings "
             f"and pictures, or start afresh without resuming"
         )
+
+
+def warn_discarded(folder: object) -> None:
+    """Say that the state of an interrupted fit goes, since nobody asked to go on with it."""
+    warnings.warn(
+        f"the interrupted fit in {folder} is discarded, since resuming was not asked for",
+        Discarded,
+        stacklevel=5,
+    )
 
 
 def _differences(found: dict[str, Any], own: dict[str, Any]) -> list[str]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import signal
-import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -34,6 +34,7 @@ from residua.training.checks import compare_with_simple_predictors
 from residua.training.config import EpochRecord, FitChecks, TrainingConfig
 from residua.training.feeding import PixelBatches, near
 from residua.training.heap import freed_memory_kept
+from residua.training.interrupting import first_interrupt
 from residua.training.module import (
     CheckpointInPlace,
     EpochWatcher,
@@ -213,7 +214,8 @@ def run_epochs(
             trainer = _trainer(config, [kept, *watchers], team)
             fed = feed(trainer)
             module = TrainingModule(model, config, seed=seed, team=team, weights=fed.weights)
-            with freed_memory_kept(), _stop_on_interrupt(trainer) as interruption:
+            stop = partial(setattr, trainer, "should_stop", True)
+            with freed_memory_kept(), first_interrupt(stop) as interruption:
                 _fit(trainer, module, fed, checkpoint)
     if kept.best_weights:
         model.load_state_dict(kept.best_weights)
@@ -271,18 +273,19 @@ def _trainer(config: TrainingConfig, callbacks: list[Callback], team: Team) -> L
     if config.patience is not None:
         callbacks.append(EarlyStopping("val_loss", patience=config.patience))
     accelerator = accelerator_of(config.device)
+    options = team.trainer_options()
     return L.Trainer(
         accelerator=accelerator,
         precision=_lightning_precision(config.precision, accelerator),
         max_epochs=config.epochs,
         callbacks=callbacks,
-        plugins=[CheckpointInPlace()],
+        plugins=[CheckpointInPlace(), *options.pop("plugins", ())],
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,
-        **team.trainer_options(),
+        **options,
     )
 
 
@@ -377,26 +380,3 @@ def _quiet_lightning() -> Iterator[None]:
             yield
     finally:
         logger.setLevel(level)
-
-
-@contextmanager
-def _stop_on_interrupt(trainer: L.Trainer) -> Iterator[list[int]]:
-    """Let the first Ctrl-C end training after the step in progress; a second one is immediate.
-
-    Yields a list that holds something once it was pressed.
-    """
-    pressed: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
-        yield pressed
-        return
-
-    def on_signal(number: int, _frame: object) -> None:
-        pressed.append(number)
-        trainer.should_stop = True
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    previous = signal.signal(signal.SIGINT, on_signal)
-    try:
-        yield pressed
-    finally:
-        signal.signal(signal.SIGINT, previous)

@@ -12,7 +12,7 @@ from residua.errors import CannotResume, OutputError, StorageError
 from residua.fitting import warn_discarded
 from residua.training.claim import FIT_MARK, require_same_fit, written_mark
 from residua.training.fit import CHECKPOINT
-from residua.writing import whole_file, write_text
+from residua.writing import make_folder, whole_file, write_text
 
 _RAY = "ray"
 _ATTEMPTS = ("attempt-0", "attempt-1")
@@ -50,7 +50,7 @@ class SharedState:
             warn_discarded(self.location)
         self.discard()
         if self.is_local:
-            self._make()
+            make_folder(Path(self.location))
             write_text(Path(mark), written_mark(own))
         else:
             storage.write_bytes(mark, written_mark(own).encode())
@@ -77,7 +77,7 @@ class SharedState:
             Nothing can be written there.
         """
         if self.is_local:
-            self._make()
+            make_folder(Path(self.location))
             with contextlib.suppress(OSError):  # what was begun lies there
                 Path(self.location).rmdir()
         else:
@@ -116,12 +116,6 @@ class SharedState:
         (folder / FIT_MARK).unlink(missing_ok=True)
         if folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
-
-    def _make(self) -> None:
-        try:
-            Path(self.location).mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"no folder for the fit can be made: {error}") from error
 
     def _has(self, location: str) -> bool:
         return Path(location).is_file() if self.is_local else storage.is_object(location)

@@ -66,6 +66,8 @@ GRAPH = "model.onnx"
 CALIBRATION = "calibration.npz"
 CHECKSUMS = "SHA256SUMS"
 _FILES = (MANIFEST, WEIGHTS, GRAPH, CALIBRATION)
+# What a store is given last: a folder without these is no bundle.
+_LAST = (MANIFEST, CHECKSUMS)
 _REVISION_DIGITS = 12
 # Bytes that each may have: 20,000 epochs, 4 million calibration scores, and what protocol buffers
 # can hold. A file beyond is not read. The checksums, which are written last, stand last.
@@ -327,7 +329,7 @@ def write_bundle(
     from safetensors.numpy import save
 
     check_writable(path)
-    with storage.written(path) as final, _writing(final) as beside:
+    with storage.written(path, last=_LAST) as final, _writing(final) as beside:
         (beside / WEIGHTS).write_bytes(save(dict(weights)))
         (beside / GRAPH).write_bytes(graph)
         _complete(beside, manifest, calibration_scores)
@@ -362,7 +364,7 @@ def write_recalibrated(
     """
     check_writable(path)
     sums = _read_checksums(bundle.path)
-    with storage.written(path) as final, _writing(final) as beside:
+    with storage.written(path, last=_LAST) as final, _writing(final) as beside:
         for name in set(_FILES) - {MANIFEST, CALIBRATION}:
             with (
                 opened(bundle.path / name, _LIMITS[name]) as old,
@@ -443,7 +445,7 @@ def _opened_copy(url: str) -> Bundle:
         return _opened(copy).model_copy(update={"origin": url})
     except BundleError as error:
         # Not kept: the next copy may be a sound one.
-        shutil.rmtree(copy, ignore_errors=True)
+        storage.drop_copy(copy)
         raise type(error)(str(error).replace(str(copy), url)) from error
 
 

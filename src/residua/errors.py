@@ -66,7 +66,8 @@
     │   └── NoSuchPicture                  no picture is kept under this number
     ├── StorageError                       an object store refuses what was asked of it
     │   ├── NothingStored                  no such bucket or object
-    │   ├── StorageDenied                  no credentials, or ones that do not allow it
+    │   ├── StorageDenied                  what may not be read or written, such as one object
+    │   │   └── CredentialsRefused         none at hand, or expired or wrong ones
     │   └── StorageUnreachable             the store does not answer; it may be tried again
     ├── LedgerError                        the record of a folder or camera that is watched
     │   ├── LedgerInUse                    another process works on it
@@ -392,7 +393,11 @@ class NothingStored(StorageError):
 
 
 class StorageDenied(StorageError):
-    """There are no credentials, or they do not allow it."""
+    """The credentials do not allow it, or there are none."""
+
+
+class CredentialsRefused(StorageDenied):
+    """There are no credentials, or the store takes them for expired or wrong: for all objects."""
 
 
 class StorageUnreachable(StorageError):

@@ -239,7 +239,7 @@ def test_what_cannot_be_fitted_on_a_cluster_is_refused_before_any_work(
     with pytest.raises(CannotResume, match="no interrupted fit"):
         refused(detector(resume=True), workers=2)
     (tmp_path / "file").write_text("a file")
-    with pytest.raises(OutputError, match="no folder for the fit can be made"):
+    with pytest.raises(OutputError, match="cannot be made"):
         refused(detector(), storage=tmp_path / "file" / "state", workers=2)
 
 

@@ -131,10 +131,21 @@ def test_discarding_leaves_what_is_of_others(tmp_path: Path) -> None:
 
 def test_a_state_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     file = made(tmp_path, b"a file")
-    with pytest.raises(OutputError, match="no folder for the fit"):
+    with pytest.raises(OutputError, match="cannot be made"):
         SharedState(file / "state").check_writable()
     with pytest.raises(OutputError, match=r"checkpoint .* cannot be written"):
         put(file, str(file / "last.ckpt"))
+
+
+def test_a_read_only_folder_is_refused_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_only(**_: object) -> None:  # root, as whom tests may run, writes everywhere
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("residua.writing.tempfile.TemporaryFile", read_only)
+    with pytest.raises(OutputError, match="nothing can be written in"):
+        SharedState(tmp_path).check_writable()
 
 
 def test_relative_paths_are_those_of_the_driver(

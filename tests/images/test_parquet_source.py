@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import pickle
@@ -13,7 +14,13 @@ import pytest
 from PIL import Image
 
 from residua import storage
-from residua.errors import InputError, MissingExtra, UnreadableFile
+from residua.errors import (
+    InputError,
+    MissingExtra,
+    StorageError,
+    StorageUnreachable,
+    UnreadableFile,
+)
 from residua.images.preprocess import InputSpec
 from residua.images.source import ParquetSource, as_source
 
@@ -164,6 +171,36 @@ def test_a_table_in_a_store_is_read(bucket, tmp_path):
     assert source.labels[:2] == ["x", "y"]
 
 
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (OSError(errno.EBUSY, "reduce your request rate"), StorageUnreachable),
+        (ConnectionResetError("away"), StorageUnreachable),
+        (OSError(errno.EIO, "what nobody knows"), StorageError),
+    ],
+)
+def test_a_store_that_fails_while_a_table_is_read_is_no_picture_s_fault(
+    error, kind, bucket, tmp_path, monkeypatch
+):
+    write(tmp_path / "a.parquet", {"image": CONTENTS})
+    storage.store_at(f"{bucket}/a.parquet", tmp_path / "a.parquet")
+    source = as_source(f"{bucket}/a.parquet")
+
+    def failing(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(pq.ParquetFile, "read_row_group", failing)
+    with pytest.raises(kind):
+        levels(source)
+    monkeypatch.undo()
+
+
+def test_the_root_of_tables_may_be_a_file_url(tmp_path):
+    file = write(tmp_path / "a.parquet", {"image": CONTENTS})
+    source = ParquetSource([f"file://{file}"], root=f"file://{tmp_path}")
+    assert source.ids[0] == "a.parquet#0"
+
+
 def test_pictures_beside_a_table_are_what_a_folder_holds(tmp_path):
     write(tmp_path / "scores.parquet", {"image": CONTENTS})
     (tmp_path / "x.png").write_bytes(png(9))
@@ -188,7 +225,7 @@ def test_what_is_no_parquet_says_so(content, tmp_path):
         as_source(file)
 
 
-def test_a_damaged_row_group_fails_its_pictures_and_no_others(tmp_path):
+def test_a_damaged_row_group_fails_its_pictures_and_no_others(tmp_path, monkeypatch):
     file = write(tmp_path / "a.parquet", {"image": CONTENTS})
     source = as_source(file)
     column = pq.ParquetFile(file).metadata.row_group(1).column(0)
@@ -196,7 +233,13 @@ def test_a_damaged_row_group_fails_its_pictures_and_no_others(tmp_path):
     start = column.dictionary_page_offset or column.data_page_offset
     damaged[start : start + column.total_compressed_size] = b"\xff" * column.total_compressed_size
     file.write_bytes(damaged)
+    read = []
+    plain = pq.ParquetFile.read_row_group
+    monkeypatch.setattr(
+        pq.ParquetFile, "read_row_group", lambda self, i, **k: read.append(i) or plain(self, i, **k)
+    )
     assert levels(source) == [*range(6), *range(12, COUNT)]
+    assert read.count(1) == 1  # and not for each of its rows
     (failure, *_) = next(iter(source.batches(SPEC, 1, [6]))).failures
     assert isinstance(failure.error, UnreadableFile)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 import numpy as np
 import pytest
@@ -13,13 +13,18 @@ from PIL import Image
 from residua import storage
 from residua.errors import (
     ConfigurationError,
+    CredentialsRefused,
     EmptySource,
     ImageError,
+    ImageTooLarge,
     NoReadableImage,
+    StorageDenied,
+    StorageError,
     StorageUnreachable,
     UnreadableFile,
 )
 from residua.images.preprocess import InputSpec
+from residua.images.remote_folder import list_remote_folder
 from residua.images.resolve import resolve_source
 from residua.images.source import FileSource, as_source
 
@@ -119,6 +124,16 @@ def test_an_object_that_is_bad_is_named_by_its_url(bucket):
     assert f"{bucket}/in/cut.png is of no picture format" in str(batch.failures[0].error)
 
 
+def test_a_mask_and_a_root_may_be_file_urls(tmp_path):
+    for name, content in {"a.png": png(1), "mask.png": png(255)}.items():
+        (tmp_path / name).write_bytes(content)
+    top = f"file://{tmp_path}"
+    source = FileSource([f"{top}/a.png"], mask_paths=[f"{top}/mask.png"], root=top)
+    assert source.mask(0).all()
+    assert list(source.ids) == ["a.png"]
+    assert list(FileSource.from_folder(top).ids) == ["a.png", "mask.png"]
+
+
 def test_a_mask_that_is_bad_is_named_by_its_url(bucket, tmp_path):
     put(tmp_path, f"{bucket}/in", MVTEC | {"ground_truth/crack/0_mask.png": b"no picture"})
     source = as_source(f"{bucket}/in", split="test")
@@ -132,12 +147,48 @@ def test_a_store_that_stops_answering_ends_the_reading_and_is_no_picture_s_fault
     put(tmp_path, f"{bucket}/in", FOLDERS["flat"])
     source = as_source(f"{bucket}/in")
 
-    def silent(url: str) -> bytes:
-        raise StorageUnreachable(f"the store of {url} does not answer")
+    for kind in (StorageUnreachable, CredentialsRefused, StorageError):
 
-    monkeypatch.setattr("residua.images.remote_folder.read_bytes", silent)
-    with pytest.raises(StorageUnreachable):
-        list(source.batches(SPEC, 4))
+        def silent(url: str, size: int, kind: type[Exception] = kind) -> bytes:
+            raise kind(f"the store of {url} does not answer")
+
+        monkeypatch.setattr("residua.images.remote_folder.read_prefix", silent)
+        with pytest.raises(kind):
+            list(source.batches(SPEC, 4))
+
+
+def test_an_object_that_alone_may_not_be_read_is_a_failure_of_its_own(bucket, monkeypatch):
+    def denied(url: str, size: int) -> bytes:
+        raise StorageDenied(f"the store does not let {url} be read")
+
+    monkeypatch.setattr("residua.images.remote_folder.read_prefix", denied)
+    (batch,) = FileSource([f"{bucket}/a.png"]).batches(SPEC, 4)
+    assert isinstance(batch.failures[0].error, UnreadableFile)
+
+
+def test_an_object_larger_than_any_picture_is_a_failure_and_not_read_to_its_end(
+    bucket, monkeypatch
+):
+    monkeypatch.setattr("residua.images.remote_folder.MOST_BYTES", 100)
+    storage.write_bytes(f"{bucket}/in/a.png", png(1) + bytes(100))
+    store, _ = storage.filesystem(bucket)
+    read, cat = [], store.cat_file
+    monkeypatch.setattr(store, "cat_file", lambda *w, **o: read.append(cat(*w, **o)) or read[-1])
+    (batch,) = as_source(f"{bucket}/in").batches(SPEC, 4)
+    assert isinstance(batch.failures[0].error, ImageTooLarge)
+    assert "has more than 100 bytes" in str(batch.failures[0].error)
+    assert max(map(len, read)) == 101
+
+
+def test_classes_and_masks_in_a_store_have_slashes_on_every_system(bucket, tmp_path, monkeypatch):
+    put(tmp_path, f"{bucket}/in", MVTEC)
+    storage.filesystem(bucket)
+    with monkeypatch.context() as windows:
+        windows.setattr("os.sep", "\\")
+        windows.setattr("residua.images.folder.PurePath", PureWindowsPath)
+        listing = list_remote_folder(f"{bucket}/in", "test")
+    assert listing.labels == ["crack", "crack", "good"]
+    assert listing.masks == ["ground_truth/crack/0_mask.png", "ground_truth/crack/1.png", None]
 
 
 def test_a_source_of_objects_goes_to_another_process(bucket, tmp_path):
@@ -173,11 +224,11 @@ def test_objects_are_read_by_more_threads_than_processors(bucket, tmp_path, monk
     put(tmp_path, f"{bucket}/in", FOLDERS["flat"])
     together = threading.Barrier(4, timeout=20)
 
-    def late(url: str) -> bytes:
+    def late(url: str, size: int) -> bytes:
         together.wait()  # passes when four ask at once
         return png(1)
 
-    monkeypatch.setattr("residua.images.remote_folder.read_bytes", late)
+    monkeypatch.setattr("residua.images.remote_folder.read_prefix", late)
     source = FileSource([f"{bucket}/in/{number}.png" for number in range(4)])
     (batch,) = source.batches(SPEC, 4)
     assert len(batch.images) == 4

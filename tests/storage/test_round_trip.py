@@ -8,8 +8,10 @@ import json
 import shutil
 import sys
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from unittest.mock import Mock
 from uuid import uuid4
 
 import numpy as np
@@ -27,6 +29,7 @@ from residua.errors import (
     NotABundle,
     OutputError,
     StorageDenied,
+    StorageError,
     StorageUnreachable,
     TooFewForThreshold,
 )
@@ -340,10 +343,69 @@ def test_a_watched_model_follows_its_bundle_in_the_store(model, bundle, pictures
     with pytest.warns(TooFewForThreshold, match="30 held-out"):
         recalibrate(bundle, f"{pictures}/good", output=tmp_path / "other.residua")
     storage.store_at(model, tmp_path / "other.residua")
-    for now in (100.0, 200.0, 300.0):
-        live.refresh(now)
+    looked(live, range(100, 400, 100))
     assert live.revision != first
     assert [f"the bundle at {model} was replaced" in line for line in said] == [True]
+
+
+def looked(live: LiveModel, times: Iterable[float]) -> None:
+    """Have a model look at its bundle at some times, and take what it found."""
+    for now in times:
+        live.refresh(float(now))
+        end = time.monotonic() + 20
+        while live._looking is not None and time.monotonic() < end:
+            live.refresh(float(now))
+            time.sleep(0.01)
+
+
+def test_a_watched_model_goes_on_while_its_store_is_away(model, monkeypatch):
+    said: list[str] = []
+    live = LiveModel(model, Notices(said.append))
+    answer = threading.Event()
+
+    def away(path: object) -> str:
+        answer.wait(20)
+        raise OSError("away") from StorageUnreachable("away")
+
+    monkeypatch.setattr("residua.watching.model.revision_of", away)
+    started = time.monotonic()
+    live.refresh(100.0)
+    live.refresh(200.0)
+    assert time.monotonic() - started < 10  # it does not wait for the store
+    answer.set()
+    looked(live, range(300, 600, 100))
+    monkeypatch.undo()
+    looked(live, range(600, 900, 100))
+    assert said == []
+
+
+def test_a_served_model_is_sound_again_after_its_store_was_away(model, monkeypatch):
+    models = ServedModels({"part": model}, every=1000.0)
+    try:
+
+        def away(path: object) -> str:
+            raise OSError(5, "away") from StorageUnreachable("away")
+
+        models.refresh("part")
+        with monkeypatch.context() as outage:
+            outage.setattr("residua.service.models.revision_of", away)
+            for _ in range(6):
+                models.refresh("part")
+        assert "cannot be read" in (models.failure("part") or "")
+        with monkeypatch.context() as outage:
+            outage.setattr("residua.service.models.open_bundle", Mock(side_effect=StorageError))
+            models.refresh("part")
+        assert models.failure("part") is not None
+        models.refresh("part")
+        assert models.failure("part") is None
+    finally:
+        models.close()
+
+
+def test_a_result_in_the_memory_of_the_command_is_refused(residua, bundle, folder):
+    for words in (("--out", "memory://x.csv"), ("--maps=memory://maps",)):
+        code, said = residua("score", bundle, folder, *words)
+        assert (code, "memory of this process" in said) == (2, True), said
 
 
 def test_pictures_are_watched_with_a_model_in_a_store(model, folder, tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from residua import storage
 from residua.errors import (
     ConfigurationError,
+    CredentialsRefused,
     MissingExtra,
     NothingStored,
     StorageDenied,
@@ -80,10 +82,17 @@ def test_an_unknown_scheme_names_the_known_ones():
         storage.filesystem("ftp://host/x")
 
 
-def test_a_password_in_a_url_is_refused_and_not_repeated():
+@pytest.mark.parametrize("url", ["s3://key:secret@bucket/x", "s3://key:sec/ret@bucket/x"])
+def test_a_password_in_a_url_is_refused_and_not_repeated(url):
     with pytest.raises(ConfigurationError, match="no place for a password") as caught:
-        storage.read_bytes("s3://key:secret@bucket/x")
-    assert "secret" not in str(caught.value)
+        storage.read_bytes(url)
+    assert "sec" not in str(caught.value)
+    assert "ret@" not in storage.without_password(url)
+
+
+def test_an_azure_account_in_a_url_is_no_password():
+    url = "abfs://container@account.dfs.core.windows.net/x"
+    assert storage.without_password(url) == url
 
 
 @pytest.mark.parametrize("url", ["s3://", "s3:///key", "gs:///key"])
@@ -128,6 +137,9 @@ def test_a_scheme_picks_its_package(scheme, module, monkeypatch):
         @staticmethod
         def _strip_protocol(url):
             return url.partition("://")[2]
+
+        def __init__(self, *, use_listings_cache):
+            assert not use_listings_cache  # others write there too
 
     monkeypatch.setattr(fsspec, "get_filesystem_class", lambda s: asked.append(s) or Store)
     store, path = storage.filesystem(f"{scheme}://bucket/key")
@@ -230,6 +242,84 @@ def test_a_wrong_endpoint_is_told_in_seconds(bucket, monkeypatch):
     assert time.monotonic() - started < 30  # a hang, not a speed
 
 
+S3_SAYS = [
+    ("SlowDown", StorageUnreachable),
+    ("ServiceUnavailable", StorageUnreachable),
+    ("InternalError", StorageUnreachable),
+    ("503", StorageUnreachable),
+    ("AccessDenied", StorageDenied),
+    ("403", StorageDenied),
+    ("InvalidObjectState", StorageDenied),
+    ("ExpiredToken", CredentialsRefused),
+    ("InvalidAccessKeyId", CredentialsRefused),
+    ("InvalidToken", CredentialsRefused),
+    ("SomethingNew", StorageError),
+    ("NoSuchKey", NothingStored),
+]
+
+
+def s3_error(code: str) -> Exception:
+    """Return what s3fs raises where S3 answers with a code."""
+    botocore, s3fs = (pytest.importorskip(name) for name in ("botocore.exceptions", "s3fs.errors"))
+    answer = {"Error": {"Code": code, "Message": "said"}}
+    return s3fs.translate_boto_error(botocore.ClientError(answer, "GetObject"))
+
+
+@pytest.mark.parametrize(("code", "kind"), S3_SAYS)
+def test_what_s3_says_is_told_apart(code, kind):
+    with pytest.raises(StorageError) as caught, storage.storage_errors("s3://bucket/x"):
+        raise s3_error(code)
+    assert type(caught.value) is kind
+    one_object = code in ("AccessDenied", "403", "InvalidObjectState", "NoSuchKey")
+    assert storage.concerns_one_object(caught.value) is one_object
+
+
+def test_a_store_that_has_no_time_is_not_answering():
+    class TooMany(Exception):
+        status_code = 429
+
+    with pytest.raises(StorageUnreachable), storage.storage_errors("az://c/x"):
+        raise TooMany
+
+
+def test_the_first_bytes_are_not_asked_for_again_where_the_store_does_not_answer(
+    bucket, monkeypatch
+):
+    store, _ = storage.filesystem(bucket)
+
+    def busy(*_: object, **__: object) -> bytes:
+        raise s3_error("SlowDown")
+
+    monkeypatch.setattr(store, "cat_file", busy)
+    monkeypatch.setattr(store, "size", lambda _: pytest.fail("asked again"))
+    with pytest.raises(StorageUnreachable):
+        storage.read_prefix(f"{bucket}/x", 16)
+
+
+def test_a_silent_endpoint_is_waited_for_a_bounded_number_of_times(bucket, monkeypatch):
+    held = []
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+
+        def accept() -> None:
+            while True:
+                try:
+                    held.append(silent.accept()[0])
+                except OSError:
+                    return
+
+        thread = threading.Thread(target=accept, daemon=True)
+        thread.start()
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        monkeypatch.setattr("residua.storage.stores._SILENT_SECONDS", 0.2)
+        with pytest.raises(StorageUnreachable, match="does not answer"):
+            storage.read_bytes(f"{bucket}/x")
+        assert 1 < len(held) <= 8  # times _SILENT_SECONDS: less than a minute
+        silent.shutdown(socket.SHUT_RDWR)
+    thread.join()
+    for connection in held:
+        connection.close()
+
+
 def test_another_endpoint_is_not_answered_by_the_first_one_kept(bucket, monkeypatch):
     first, _ = storage.filesystem(bucket)
     assert storage.filesystem(bucket)[0] is first
@@ -276,7 +366,7 @@ def test_the_mark_of_a_folder_goes_first_and_comes_last(memory, monkeypatch, tmp
     put, remove = kind.put_file, kind.rm_file
     monkeypatch.setattr(kind, "put_file", lambda self, a, b: done.append(b) or put(self, a, b))
     monkeypatch.setattr(kind, "rm_file", lambda self, a: done.append(f"rm {a}") or remove(self, a))
-    with storage.written(f"{memory}/m.residua") as folder:
+    with storage.written(f"{memory}/m.residua", last=("residua.json", "SHA256SUMS")) as folder:
         for name in names:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_text("new")
@@ -299,6 +389,47 @@ def test_a_reused_folder_comes_with_what_is_there_and_keeps_what_was_finished(me
     with pytest.raises(KeyboardInterrupt):
         broken_off()
     assert storage.list_files(f"{memory}/runs") == ["one.json", "two.json"]
+
+
+def test_an_upload_that_fails_too_does_not_hide_what_ended_the_work(memory, monkeypatch):
+    fsspec = pytest.importorskip("fsspec")
+
+    def away(*_: object) -> None:
+        raise ConnectionResetError("away")
+
+    def failing() -> None:
+        with storage.reused(f"{memory}/runs") as folder:
+            (folder / "one.json").write_bytes(b"1")
+            monkeypatch.setattr(fsspec.get_filesystem_class("memory"), "put_file", away)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError) as caught:
+        failing()
+    assert any("what was finished is lost" in note for note in caught.value.__notes__)
+
+
+def test_what_a_killed_process_copied_is_deleted_by_the_next_one(memory, monkeypatch, tmp_path):
+    import subprocess
+
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    program = (
+        "import os; from residua import storage\n"
+        "with storage.written('memory://killed/x') as path:\n"
+        "    path.write_text('half'); os.kill(os.getpid(), 9)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=False)
+    assert len(list(tmp_path.rglob("x"))) == 1
+    with storage.written(f"{memory}/y") as path:
+        path.write_text("whole")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_copy_for_which_there_is_no_room_says_so(memory, tmp_path):
+    storage.write_bytes(f"{memory}/in/x", b"1")
+    (tmp_path / "file").write_text("where a folder is wanted")
+    with pytest.raises(StorageError, match=f"{memory}/in cannot be copied to"):
+        storage.fetch(f"{memory}/in", tmp_path / "file")
 
 
 def test_files_beside_go_beside(memory):
@@ -344,9 +475,49 @@ def test_a_copy_is_made_once_for_one_content_and_anew_where_it_was_touched(memor
     assert (second / "data").read_bytes() == b"two"
     (second / "SHA256SUMS").write_bytes(b"changed here")
     assert (storage.cached_folder(f"{memory}/m", names, tmp_path) / "data").read_bytes() == b"two"
-    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(
-        {first.parent.name, second.parent.name}
-    )
+    (of_url,) = tmp_path.iterdir()
+    assert sorted(of_url.iterdir()) == sorted([first.parent, second.parent])
+
+
+def test_of_the_copies_of_one_url_the_last_two_are_kept(memory, tmp_path):
+    copies = []
+    for text in (b"one", b"two", b"three"):
+        storage.write_bytes(f"{memory}/m/SHA256SUMS", text)
+        copies.append(storage.cached_folder(f"{memory}/m", {"SHA256SUMS": 100}, tmp_path))
+        time.sleep(0.01)  # its age is what tells the older
+    assert [copy.exists() for copy in copies] == [False, True, True]
+    storage.drop_copy(copies[2])
+    assert not copies[2].exists()
+    assert not list(copies[2].parent.iterdir())
+
+
+def test_who_wants_the_same_copy_at_once_waits_for_it(memory, tmp_path, monkeypatch):
+    storage.write_bytes(f"{memory}/m/SHA256SUMS", b"one")
+    made = []
+    fetch = storage.copies.fetch
+
+    def slow(*words: object, **options: object) -> Path:
+        made.append(1)
+        time.sleep(0.3)
+        return fetch(*words, **options)
+
+    monkeypatch.setattr(storage.copies, "fetch", slow)
+    found: list[Path] = []
+    threads = [
+        threading.Thread(
+            target=lambda: found.append(
+                storage.cached_folder(f"{memory}/m", {"SHA256SUMS": 100}, tmp_path)
+            )
+        )
+        for _ in range(2)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(made) == 1
+    assert found[0] == found[1]
+    assert (found[0] / "SHA256SUMS").read_bytes() == b"one"
 
 
 def test_a_file_that_is_too_large_is_not_fetched(memory, tmp_path):

@@ -30,12 +30,13 @@ from residua.errors import ConfigurationError, MissingExtra, ResiduaError, Resid
 def main() -> None:
     """Run the command line; a `ResiduaError` becomes one line and exit code 1."""
     try:
+        _refuse_memory(sys.argv[1:])
         with _warnings_as_lines(), _sigterm_as_exit():
             app()
     except ConfigurationError as error:
         _fail(str(error), EXIT_USAGE)
     except ResiduaError as error:
-        _fail(str(error), EXIT_FAILED)
+        _fail("; ".join((str(error), *getattr(error, "__notes__", ()))), EXIT_FAILED)
     except ModuleNotFoundError as error:
         missing = MissingExtra.behind(error)
         if missing is None:
@@ -56,6 +57,14 @@ def _common(
     if version:
         typer.echo(f"residua {__version__}")
         raise typer.Exit
+
+
+def _refuse_memory(words: list[str]) -> None:
+    for word in words:
+        if word.rpartition("=")[2].lower().startswith("memory://"):
+            raise ConfigurationError(
+                f"{word} is memory of this process and ends with it; name a path or another URL"
+            )
 
 
 def _fail(message: str, code: int) -> None:

@@ -15,7 +15,7 @@ from residua.errors import CannotResume, NothingStored, OtherRun, OutputError, S
 from residua.training.claim import FIT_MARK, require_same_fit, warn_discarded, written_mark
 from residua.training.fit import CHECKPOINT
 from residua.workspace import alone_in
-from residua.writing import whole_file, write_text
+from residua.writing import make_folder, whole_file, write_text
 
 _RAY = "ray"
 _ATTEMPTS = ("attempt-0", "attempt-1")
@@ -50,7 +50,7 @@ class SharedState:
         with contextlib.ExitStack() as stack:
             if self.is_local:
                 folder = Path(self.location)
-                self._make()
+                make_folder(Path(self.location))
                 stack.callback(_remove_if_empty, folder)
                 try:
                     stack.enter_context(alone_in(folder, "fit"))
@@ -97,7 +97,7 @@ class SharedState:
             self.discard()
         text = written_mark({**own, _RUN: self._run})
         if self.is_local:
-            self._make()
+            make_folder(Path(self.location))
             write_text(Path(mark), text)
         else:
             storage.write_bytes(mark, text.encode())
@@ -124,7 +124,7 @@ class SharedState:
             Nothing can be written there.
         """
         if self.is_local:
-            self._make()
+            make_folder(Path(self.location))
             _remove_if_empty(Path(self.location))
         else:
             storage.check_writable(storage.joined(self.location, FIT_MARK))
@@ -161,12 +161,6 @@ class SharedState:
             shutil.rmtree(folder / name, ignore_errors=True)
         (folder / FIT_MARK).unlink(missing_ok=True)
         _remove_if_empty(folder)
-
-    def _make(self) -> None:
-        try:
-            Path(self.location).mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"no folder for the fit can be made: {error}") from error
 
     def _has(self, location: str) -> bool:
         return Path(location).is_file() if self.is_local else storage.is_object(location)

@@ -96,7 +96,7 @@ class FileSource(ImageSource):
             raise ConfigurationError(f"max_pixels is {max_pixels}; wanted at least 1")
         self._labels = checked_labels(labels, len(self._files))
         self._masks = _mask_texts(mask_paths, len(self._files))
-        self._root = None if root is None else os.fspath(root)
+        self._root = None if root is None else as_local(root) or os.fspath(root)
         self._folder = ""
         self._max_pixels = max_pixels
         self.has_masks = self._masks is not None and any(self._masks)
@@ -140,7 +140,7 @@ class FileSource(ImageSource):
         StorageError
             The object store does not answer.
         """
-        top = os.fspath(root)
+        top = as_local(root) or os.fspath(root)
         remote = is_remote(top)
         listing = list_remote_folder(top, split) if remote else list_folder(top, split)
         masks = listing.masks and [mask and _below(top, mask) for mask in listing.masks]
@@ -280,4 +280,6 @@ def _mask_texts(
         return None
     if len(mask_paths) != count:
         raise BadLabels(f"{len(mask_paths)} masks for {count} pictures; wanted one, or None, each")
-    return [None if path is None else os.fspath(path) for path in mask_paths]
+    return [
+        None if path is None else _path_text(path, number) for number, path in enumerate(mask_paths)
+    ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Literal, NamedTuple
 
 from residua.errors import ConfigurationError, EmptySource, NoReadableImage, UnreadableFile
@@ -56,7 +56,7 @@ def list_folder(root: str, split: Split | None) -> Listing:
         found = list(_pictures_below(str(Path(root, part)), others))
         found.sort(key=_by_bytes(found))
         files += [os.path.join(part, file) for file in found]  # noqa: PTH118 (a million of them)
-        labels += [first_folder(file) for file in found]
+        labels += [first_folder(file, os.sep) for file in found]
     if not files:
         raise nothing_found(root, others)
     masks = None
@@ -179,10 +179,10 @@ def _is(kind: Callable[[], bool]) -> bool:
         return False
 
 
-def first_folder(file: str) -> str:
+def first_folder(file: str, separator: str) -> str:
     """Return the class that a path below the root, or below a part of it, says: "" for none."""
-    folder, separator, _ = file.partition(os.sep)
-    return printable(folder) if separator else ""
+    folder, found, _ = file.partition(separator)
+    return printable(folder) if found else ""
 
 
 def nothing_found(root: str, others: Counter[str]) -> EmptySource | NoReadableImage:
@@ -206,13 +206,16 @@ def is_mvtec(root: str) -> bool:
     return good and any(rest)
 
 
-def mask_of(file: str, is_there: Callable[[str], bool]) -> str | None:
+def mask_of(
+    file: str, is_there: Callable[[str], bool], kind: type[PurePath] = PurePath
+) -> str | None:
     """Find the mask of test/<defect>/<stem>.*, which lies below ground_truth/<defect>."""
-    part, *defect = Path(file).parent.parts
+    path = kind(file)
+    part, *defect = path.parent.parts
     if part != "test" or not defect:
         return None
-    for name in (f"{Path(file).stem}_mask.png", f"{Path(file).stem}.png"):
-        mask = str(Path("ground_truth", *defect, name))
+    for name in (f"{path.stem}_mask.png", f"{path.stem}.png"):
+        mask = str(kind("ground_truth", *defect, name))
         if is_there(mask):
             return mask
     return None

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from residua.errors import InputError, MissingExtra, StorageError, StorageUnreachable
+from residua.errors import InputError, MissingExtra, ResiduaError, StorageError
 from residua.images.decode import printable, printable_text
-from residua.storage import filesystem, is_remote, storage_errors
+from residua.storage import concerns_one_object, filesystem, is_remote, storage_errors
 
 PICTURE_NAMES = ("image", "picture", "img", "bytes", "content")
 ID_NAMES = ("id", "path", "file_name", "filename", "name")
@@ -53,8 +53,8 @@ def opened_table(file: str) -> Iterator[Any]:
         It is missing or damaged, or no Parquet file.
     MissingExtra
         pyarrow is not installed.
-    StorageUnreachable
-        The store does not answer.
+    StorageError
+        The store does not answer, or not these credentials.
     """
     try:
         import pyarrow as pa
@@ -69,7 +69,7 @@ def opened_table(file: str) -> Iterator[Any]:
             # As the rows of a group are read once, nothing is gained by asking for all its columns.
             yield stack.enter_context(pq.ParquetFile(place, pre_buffer=False))
     except (pa.ArrowException, OSError, StorageError) as error:
-        if isinstance(error, StorageUnreachable):
+        if isinstance(error, StorageError) and not concerns_one_object(error):
             raise
         raise InputError(
             f"{printable(file)} cannot be read as Parquet ({printable_text(error)}); copy or "
@@ -83,7 +83,16 @@ def _opened_object(url: str) -> Iterator[Any]:
     with storage_errors(url):
         file = store.open(path, "rb", block_size=_READ_AHEAD, cache_type="readahead")
     with file:
-        yield file
+        try:
+            yield file
+        except (ResiduaError, ValueError):
+            raise
+        except Exception as error:
+            # pyarrow says of damage what is no more than an OSError.
+            if type(error) is OSError and error.errno is None:
+                raise
+            with storage_errors(url):
+                raise
 
 
 def columns_of(table: Any, file: str, picture: str | None = None) -> PictureColumns:
@@ -178,7 +187,7 @@ class RowGroups:
         return run
 
     def __getstate__(self) -> dict[str, Any]:
-        return {k: v for k, v in vars(self).items() if k not in ("_kept", "_lock")}
+        return {k: v for k, v in vars(self).items() if k not in ("_kept", "_damaged", "_lock")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
@@ -186,6 +195,7 @@ class RowGroups:
 
     def _forget(self) -> None:
         self._kept: OrderedDict[int, Any] = OrderedDict()
+        self._damaged: dict[int, str] = {}
         self._lock = Lock()
 
     def __len__(self) -> int:
@@ -210,10 +220,16 @@ class RowGroups:
         row += self._first
         group = int(np.searchsorted(self._starts, row, side="right")) - 1
         with self._lock:
+            if group in self._damaged:
+                raise InputError(self._damaged[group])
             values = self._kept.get(group)
             if values is None:
                 self._make_room()
-                values = self._kept[group] = self._read(group)
+                try:
+                    values = self._kept[group] = self._read(group)
+                except InputError as error:  # not to be found again with each row
+                    self._damaged[group] = str(error)
+                    raise
             self._kept.move_to_end(group)
         return values[row - int(self._starts[group])].as_py()
 

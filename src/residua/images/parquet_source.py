@@ -99,7 +99,8 @@ class ParquetSource(ImageSource):
         self._rows = RowGroups(names, columns, [one.groups for one in found])
         if not len(self._rows):
             raise EmptySource(f"{printable(names[0])} has no rows; give at least one picture")
-        self._root, self._max_pixels = root, max_pixels
+        self._root = None if root is None else as_local(root) or os.fspath(root)
+        self._max_pixels = max_pixels
         self._names: Sequence[str] = packed(name for one in found for name in one.names)
         labels = [label for one in found for label in one.labels]
         self._labels = labels or None
@@ -177,7 +178,7 @@ class ParquetSource(ImageSource):
         if self._root is None:
             return printable(f"{name_of(file)}#{row}")
         if is_remote(file):
-            return printable(f"{file.removeprefix(os.fspath(self._root).rstrip('/') + '/')}#{row}")
+            return printable(f"{file.removeprefix(self._root.rstrip('/') + '/')}#{row}")
         return printable(f"{Path(file).relative_to(self._root).as_posix()}#{row}")
 
 

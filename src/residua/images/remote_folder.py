@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable
+from pathlib import PurePosixPath
 
 from residua.errors import (
     EmptySource,
+    ImageTooLarge,
     NothingStored,
     StorageDenied,
     StorageError,
-    StorageUnreachable,
     UnreadableFile,
 )
 from residua.images.decode import printable
@@ -26,10 +27,13 @@ from residua.images.folder import (
 )
 from residua.images.opening import PREFIX_BYTES, looks_like_picture, picture_extensions
 from residua.images.parallel import map_in_order
-from residua.storage import exists, joined, list_files, read_bytes, read_prefix
+from residua.storage import concerns_one_object, exists, joined, list_files, read_prefix
 
 REQUESTS_AT_ONCE = 16
 """Threads that ask a store: it answers late, and most of the time they wait."""
+
+MOST_BYTES = 1 << 29
+"""Bytes of an object that are read: the largest picture that is decoded by default, as raw RGB."""
 
 
 def list_remote_folder(url: str, split: Split | None) -> Listing:
@@ -64,11 +68,11 @@ def list_remote_folder(url: str, split: Split | None) -> Listing:
         below = [name for name in names if name.startswith(f"{part}/")] if part else names
         found = _pictures_among(url, below, others)
         files += found
-        labels += [first_folder(name[len(part) + 1 :] if part else name) for name in found]
+        labels += [first_folder(name[len(part) + 1 :] if part else name, "/") for name in found]
     if not files:
         raise nothing_found(url, others)
     there = {name for name in names if name.startswith("ground_truth/")} if mvtec else set()
-    masks = [mask_of(file, there.__contains__) for file in files] if mvtec else None
+    masks = [mask_of(file, there.__contains__, PurePosixPath) for file in files] if mvtec else None
     return Listing(files, labels if any(labels) else None, masks, others.total())
 
 
@@ -86,15 +90,23 @@ def read_object(url: str) -> bytes:
     ------
     UnreadableFile
         It is missing or may not be read: a failure of this picture alone.
-    StorageUnreachable
-        The store does not answer, which is no picture's failure.
+    ImageTooLarge
+        It has more than `MOST_BYTES` bytes.
+    StorageError
+        The store does not answer, or not these credentials, which is no picture's failure.
     """
     try:
-        return read_bytes(url)
-    except StorageUnreachable:
-        raise
+        content = read_prefix(url, MOST_BYTES + 1)
     except StorageError as error:
+        if not concerns_one_object(error):
+            raise
         raise UnreadableFile(printable(str(error))) from error
+    if len(content) > MOST_BYTES:
+        raise ImageTooLarge(
+            f"{printable(url)} has more than {MOST_BYTES:,} bytes; if it is a picture, scale it "
+            f"down, or copy it to a disk"
+        )
+    return content
 
 
 def _pictures_among(url: str, names: list[str], others: Counter[str]) -> list[str]:
@@ -116,9 +128,9 @@ def _looking_like_pictures(url: str, names: list[str]) -> Iterable[str]:
     def looks(name: str) -> bool:
         try:
             return looks_like_picture(read_prefix(joined(url, name), PREFIX_BYTES))
-        except StorageUnreachable:
-            raise
-        except StorageError:  # as a file that may not be read
+        except StorageError as error:  # as a file that may not be read
+            if not concerns_one_object(error):
+                raise
             return False
 
     answers = map_in_order(looks, names, workers=REQUESTS_AT_ONCE, window=4 * REQUESTS_AT_ONCE)

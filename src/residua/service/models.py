@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from residua.bundle import open_bundle, revision_of
 from residua.engines.base import Precision
-from residua.errors import BundleError, ResiduaError, UnknownModel, nearest_names
+from residua.errors import BundleError, ResiduaError, StorageError, UnknownModel, nearest_names
 from residua.service.logs import log
 from residua.service.served import ServedModel
 from residua.service.trap import families_that_fool
@@ -184,7 +184,10 @@ class ServedModels:
         self._verified[name] = signature
         try:
             open_bundle(self._paths[name])
-        except BundleError as error:
+        except StorageError:  # the store went away: not known, so looked at again
+            del self._verified[name]
+            return None
+        except ResiduaError as error:
             return self._failed(name, str(error))
         self._failures.pop(name, None)
         return None
@@ -193,6 +196,7 @@ class ServedModels:
         self._absent[name] += 1
         if self._absent[name] != _LOOKS_ABSENT:
             return None
+        self._verified.pop(name, None)  # whatever comes back is looked at anew
         return self._failed(name, f"{self._paths[name]} cannot be read: {error.strerror}")
 
     def _failed(self, name: str, why: str) -> Reload:

@@ -5,8 +5,8 @@ are: ``%20`` in a URL is those three characters, and ``#`` or ``?`` belong to th
 """
 
 from residua.storage.copies import (
-    LAST_FILES,
     cached_folder,
+    drop_copy,
     fetch,
     local_copy,
     reused,
@@ -38,10 +38,9 @@ from residua.storage.objects import (
     write_bytes,
 )
 from residua.storage.outputs import check_output, check_output_folder, write_text
-from residua.storage.stores import SCHEMES, filesystem, storage_errors
+from residua.storage.stores import SCHEMES, concerns_one_object, filesystem, storage_errors
 
 __all__ = [
-    "LAST_FILES",
     "SCHEMES",
     "Location",
     "as_local",
@@ -50,6 +49,8 @@ __all__ = [
     "check_output",
     "check_output_folder",
     "check_writable",
+    "concerns_one_object",
+    "drop_copy",
     "exists",
     "fetch",
     "files_below",

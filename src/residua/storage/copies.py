@@ -6,21 +6,21 @@ import contextlib
 import hashlib
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from residua.errors import NothingStored, StorageError
+from residua.errors import NothingStored, OutputError, StorageError
 from residua.storage.locations import Location, as_local, joined, name_of, parent_of
 from residua.storage.objects import check_writable, is_object, list_files, read_prefix
 from residua.storage.stores import filesystem, storage_errors
+from residua.workspace import alone_in, workspace
 
-# What is written last in a folder, in this order: without these it is not what it is to become.
-LAST_FILES = ("residua.json", "SHA256SUMS", "_SUCCESS")
 _COPIES_AT_ONCE = 8
-# Bytes of a folder's last file that are read to memory; of a longer one the copy is never taken for
-# the same, and made anew.
+# Seconds for which a copy is waited for that another process makes: of a model, at a slow line.
+_PATIENCE = 600.0
+_WORK = "copy"
+_BESIDE = ".residua-copy"
 
 
 @contextlib.contextmanager
@@ -66,8 +66,13 @@ def fetch(url: str, target: Path, *, names: Sequence[str] | None = None) -> Path
     else:
         below = list_files(url) if names is None else names
         files = {f"{top}/{name}": _inside(target, name) for name in below}
-    for local in files.values():
-        local.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        for local in files.values():
+            local.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(
+            f"{url} cannot be copied to {target}: {error.strerror or error}"
+        ) from error
 
     def copy(one: tuple[str, Path]) -> None:
         try:
@@ -84,6 +89,9 @@ def fetch(url: str, target: Path, *, names: Sequence[str] | None = None) -> Path
 
 def cached_folder(url: str, limits: Mapping[str, int], cache: Path) -> Path:
     """Return a local copy of a folder, kept under ``cache`` by what its last file says.
+
+    A new content takes the place of the last but one of the same URL: who works with the last one
+    goes on.
 
     Parameters
     ----------
@@ -103,23 +111,53 @@ def cached_folder(url: str, limits: Mapping[str, int], cache: Path) -> Path:
     """
     *_, mark = limits
     content = read_prefix(joined(url, mark), limits[mark])
-    kept = cache / hashlib.sha256(content).hexdigest() / name_of(url)
+    of_url = cache / hashlib.sha256(url.encode()).hexdigest()[:32]
+    kept = of_url / hashlib.sha256(content).hexdigest()[:32] / name_of(url)
     if _says(kept / mark, content):
         return kept
     try:
-        shutil.rmtree(kept, ignore_errors=True)  # of a copy that something wrote into
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".residua-", dir=kept.parent) as beside:
-            _require_within(limits, url)
-            made = fetch(url, Path(beside, "copy"), names=list(limits))
-            made.rename(kept)
+        of_url.mkdir(parents=True, exist_ok=True)
+        with alone_in(of_url, _WORK, patience=_PATIENCE):
+            if not _says(kept / mark, content):  # another process made it meanwhile
+                _copy_anew(url, limits, kept)
+                _drop_older(of_url, kept.parent)
+    except OutputError as error:
+        raise StorageError(f"{url} is being copied to {of_url}: {error}") from error
     except OSError as error:
-        # Where another process was first, its copy does.
+        # Where there are no locks, another process may have been first: its copy does.
         if not _says(kept / mark, content):
             raise StorageError(
                 f"{url} cannot be copied to {kept}: {error.strerror or error}"
             ) from error
     return kept
+
+
+def drop_copy(kept: Path) -> None:
+    """Delete a copy that `cached_folder` returned, so that the next one is made anew.
+
+    It is never seen half deleted.
+    """
+    # What cannot be deleted is what `cached_folder` finds the next time, as it did this time.
+    with contextlib.suppress(OSError), workspace(_BESIDE, kept.parent) as beside:
+        kept.rename(beside / "old")
+
+
+def _copy_anew(url: str, limits: Mapping[str, int], kept: Path) -> None:
+    kept.parent.mkdir(exist_ok=True)
+    with workspace(_BESIDE, kept.parent) as beside:
+        _require_within(limits, url)
+        made = fetch(url, beside / "copy", names=list(limits))
+        if kept.exists():  # something wrote into it
+            kept.rename(beside / "old")
+        made.rename(kept)
+
+
+def _drop_older(of_url: Path, newest: Path) -> None:
+    """Delete the copies of all contents but the newest and the one before it."""
+    others = [path for path in of_url.iterdir() if path.is_dir() and path != newest]
+    others.sort(key=lambda path: path.stat().st_mtime)
+    for path in others[:-1]:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _require_within(limits: Mapping[str, int], url: str) -> None:
@@ -142,12 +180,17 @@ def _says(file: Path, content: bytes) -> bool:
 
 
 @contextlib.contextmanager
-def written(location: Location) -> Iterator[Path]:
+def written(location: Location, *, last: Sequence[str] = ()) -> Iterator[Path]:
     """Yield a local path; what the block writes there, a file or a folder, lies there at its end.
 
     For a URL the block writes to a temporary place, and what it wrote is uploaded when it ended
-    without an error: each object is whole or absent, and those of `LAST_FILES` go last, after their
-    forerunners were deleted. A local location is yielded as it is.
+    without an error: each object is whole or absent. A local location is yielded as it is.
+
+    Parameters
+    ----------
+    location : str or path-like
+    last : sequence of str, optional
+        See `store_at`.
 
     Raises
     ------
@@ -162,7 +205,7 @@ def written(location: Location) -> Iterator[Path]:
         made = folder / name_of(location)
         yield made
         if made.exists():
-            store_at(os.fspath(location), made)
+            store_at(os.fspath(location), made, last=last)
 
 
 @contextlib.contextmanager
@@ -190,8 +233,13 @@ def reused(location: Location) -> Iterator[Path]:
             fetch(url.rstrip("/") + "/", made)
         try:
             yield made
-        finally:
-            store_at(url, made)
+        except BaseException as error:
+            try:
+                store_at(url, made)
+            except StorageError as second:  # what ended the block says more
+                error.add_note(f"what was finished is lost: {second}")
+            raise
+        store_at(url, made)
 
 
 @contextlib.contextmanager
@@ -216,8 +264,16 @@ def written_beside(location: Location) -> Iterator[Path]:
         store_at(parent_of(location), folder)
 
 
-def store_at(url: str, made: Path) -> None:
+def store_at(url: str, made: Path, *, last: Sequence[str] = ()) -> None:
     """Upload a file, or all files of a folder, to a URL.
+
+    Parameters
+    ----------
+    url : str
+    made : Path
+    last : sequence of str, optional
+        Files of the folder that go last, in this order, after their forerunners were deleted:
+        without them it is not what it is to become.
 
     Raises
     ------
@@ -231,7 +287,7 @@ def store_at(url: str, made: Path) -> None:
             store.put_file(str(made), path)
         return
     below = [file.relative_to(made).as_posix() for file in made.rglob("*") if file.is_file()]
-    last = [name for name in LAST_FILES if name in below]
+    last = [name for name in last if name in below]
 
     def upload(name: str) -> None:
         with storage_errors(url):
@@ -263,5 +319,14 @@ def _all_at_once(function: Callable[[Any], None], items: Iterable[Any]) -> None:
 
 @contextlib.contextmanager
 def _working_folder() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="residua-", ignore_cleanup_errors=True) as folder:
-        yield Path(folder)
+    with contextlib.ExitStack() as stack:
+        try:
+            # Within it, since its lock is none of the files.
+            folder = stack.enter_context(workspace("residua-copy")) / "files"
+            folder.mkdir()
+        except OSError as error:
+            raise StorageError(
+                f"there is no room for a copy among the temporary files: {error}; TMPDIR names "
+                f"their folder"
+            ) from error
+        yield folder

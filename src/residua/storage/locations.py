@@ -110,10 +110,10 @@ def joined(location: Location, *parts: str) -> str:
 
 
 def without_password(url: str) -> str:
-    """Return a URL as it may be shown: what stands before an @ in its first part is left out."""
+    """Return a URL as it may be shown: nothing but its scheme where a password may be in it."""
     scheme, separator, rest = url.partition("://")
-    host, slash, path = rest.partition("/")
-    return f"{scheme}{separator}{host.rpartition('@')[2]}{slash}{path}" if ":" in host else url
+    # A password may hold slashes itself: where it ends is not known.
+    return f"{scheme}{separator}…" if ":" in rest.partition("/")[0] else url
 
 
 def scheme_of(url: str) -> str:

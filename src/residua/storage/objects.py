@@ -8,21 +8,23 @@ import uuid
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from residua.errors import NothingStored
+from residua.errors import NothingStored, StorageDenied, StorageError, StorageUnreachable
 from residua.storage.stores import filesystem, storage_errors
 
 
 def read_bytes(url: str) -> bytes:
-    """Return the content of an object.
+    """Return the content of an object; of what others put there, `read_prefix` bounds the size.
 
     Raises
     ------
     NothingStored
         There is no such object, or no such bucket.
     StorageDenied
-        It may not be read with the credentials at hand, or there are none.
+        It may not be read with the credentials at hand.
+    CredentialsRefused
+        There are none, or they are expired or wrong.
     StorageUnreachable
-        The store does not answer.
+        The store does not answer, or not now.
     StorageError
         Anything else that the store says.
     """
@@ -43,14 +45,17 @@ def read_prefix(url: str, size: int) -> bytes:
         See `read_bytes`.
     """
     store, path = filesystem(url)
-    with storage_errors(url):
-        try:
+    try:
+        with storage_errors(url):
             content: bytes = store.cat_file(path, start=0, end=size)
-        except (OSError, ValueError):
-            # To ask an empty object for its first bytes is an error in some stores.
+    except (NothingStored, StorageDenied, StorageUnreachable):
+        raise
+    except StorageError:
+        # To ask an empty object for its first bytes is an error in some stores.
+        with storage_errors(url):
             if store.size(path) != 0:
                 raise
-            content = b""
+        content = b""
     return content
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from collections.abc import Iterator
 from types import MappingProxyType
@@ -10,13 +11,14 @@ from typing import Any, NamedTuple
 
 from residua.errors import (
     ConfigurationError,
+    CredentialsRefused,
     MissingExtra,
     NothingStored,
     StorageDenied,
     StorageError,
     StorageUnreachable,
 )
-from residua.storage.locations import LOCAL, as_local, scheme_of, without_password
+from residua.storage.locations import LOCAL, scheme_of, without_password
 
 
 class _Store(NamedTuple):
@@ -49,10 +51,10 @@ SCHEMES = (*_STORES, LOCAL)
 
 # Seconds until an endpoint that lets nobody connect, or says nothing, is tried again.
 _CONNECT_SECONDS = 3
-_SILENT_SECONDS = 7
-# Tries of a request, also where the store asks for patience; of an answer that breaks off. Their
-# product bounds how long an endpoint that takes requests and never answers is waited for.
-_REQUESTS = 3
+_SILENT_SECONDS = 6
+# Tries of a request, by the package that sends it and by that above, which tries twice over what
+# comes with a body. An endpoint that takes requests and never answers is waited for that often.
+_REQUESTS = 2
 _ANSWERS = 2
 
 # Names of what the packages raise: they share no class.
@@ -68,6 +70,23 @@ _DENIED = frozenset(
         "ClientAuthenticationError",
     }
 )
+# What S3 says of credentials rather than of what they allow, whatever error s3fs makes of it.
+_WRONG_CREDENTIALS = frozenset(
+    {
+        "AccountProblem",
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "InvalidAccessKeyId",
+        "InvalidClientTokenId",
+        "InvalidSecurity",
+        "InvalidToken",
+        "NotSignedUp",
+        "RequestExpired",
+        "RequestTimeTooSkewed",
+        "SignatureDoesNotMatch",
+        "TokenRefreshRequired",
+    }
+)
 _UNREACHABLE = frozenset(
     {
         "ConnectionError",
@@ -78,6 +97,9 @@ _UNREACHABLE = frozenset(
         "IncompleteReadError",
     }
 )
+# What a store that is overloaded or out of order says, in the numbers of errors and of HTTP.
+_NOT_NOW = frozenset({errno.EBUSY, errno.EAGAIN, getattr(errno, "EREMOTEIO", errno.EIO)})
+_NOT_NOW_HTTP = frozenset({"429", "500", "502", "503", "504"})
 _OTHER = frozenset({"BotoCoreError", "HttpError", "AzureError", "ClientError"})
 
 
@@ -94,8 +116,6 @@ def filesystem(url: str) -> tuple[Any, str]:
         The scheme's package is not installed.
     """
     scheme = scheme_of(url)
-    if scheme == LOCAL:
-        return _class_of(LOCAL, _MEMORY)(), str(as_local(url))
     if scheme not in _STORES:
         known = ", ".join(f"{name}://" for name in SCHEMES)
         raise ConfigurationError(
@@ -105,7 +125,10 @@ def filesystem(url: str) -> tuple[Any, str]:
     kind = _class_of(scheme, _STORES[scheme])
     options = kind._get_kwargs_from_urls(url)
     with storage_errors(url):
-        opened = kind(**options, **(_s3_options() if scheme == "s3" else {}))
+        # Other machines write there too: what was listed once is not what is there.
+        opened = kind(
+            **options, use_listings_cache=False, **(_s3_options() if scheme == "s3" else {})
+        )
     if scheme == "s3":
         opened.retries = _ANSWERS
     return opened, str(kind._strip_protocol(url))
@@ -134,12 +157,13 @@ def _named_error(url: str, error: Exception) -> StorageError | None:
         return NothingStored(f"there is nothing at {url} ({said}); check bucket and name")
     # adlfs has no error of its own for this.
     without_account = store is _AZURE and "credentials" in said
-    if isinstance(error, PermissionError) or names & _DENIED or without_account:
-        return StorageDenied(
+    refused = names & _DENIED or without_account or _s3_code(error) in _WRONG_CREDENTIALS
+    if isinstance(error, PermissionError) or refused:
+        return (CredentialsRefused if refused else StorageDenied)(
             f"the store does not let {url} be read or written ({said}); it goes by "
             f"{store.credentials}: check these and what they allow"
         )
-    if isinstance(error, TimeoutError | ConnectionError) or names & _UNREACHABLE:
+    if _is_for_now(error) or names & _UNREACHABLE:
         return StorageUnreachable(
             f"the store of {url} does not answer ({said}); check the network and the endpoint"
             + (" (AWS_ENDPOINT_URL)" if store is _S3 else "")
@@ -149,13 +173,38 @@ def _named_error(url: str, error: Exception) -> StorageError | None:
     return None
 
 
+def concerns_one_object(error: StorageError) -> bool:
+    """Tell an error of one object from one that all objects of its store may have."""
+    return isinstance(error, NothingStored | StorageDenied) and not isinstance(
+        error, CredentialsRefused
+    )
+
+
+def _is_for_now(error: Exception) -> bool:
+    """Tell whether the same request may succeed a little later."""
+    if isinstance(error, TimeoutError | ConnectionError):
+        return True
+    if isinstance(error, OSError) and error.errno in _NOT_NOW:
+        return True
+    status = getattr(error, "status_code", None) or getattr(error, "code", None)
+    return str(status) in _NOT_NOW_HTTP
+
+
+def _s3_code(error: Exception) -> str:
+    """Return the code that S3 gave, which s3fs keeps in the error that it translates; or none."""
+    for one in (error, error.__cause__):
+        answer = getattr(one, "response", None)
+        if isinstance(answer, dict):
+            return str(answer.get("Error", {}).get("Code", ""))
+    return ""
+
+
 def _s3_options() -> dict[str, Any]:
     options: dict[str, Any] = {
-        "use_listings_cache": False,
         "config_kwargs": {
             "connect_timeout": _CONNECT_SECONDS,
             "read_timeout": _SILENT_SECONDS,
-            "retries": {"mode": "standard", "max_attempts": _REQUESTS},
+            "retries": {"mode": "standard", "total_max_attempts": _REQUESTS},
         },
     }
     # Named, so that a file system is not shared with that of another endpoint.
@@ -177,10 +226,10 @@ def _class_of(scheme: str, store: _Store) -> Any:
 def _check_names(url: str) -> None:
     scheme, _, rest = url.partition("://")
     host = rest.partition("/")[0]
-    if ":" in host and "@" in host:
+    if ":" in host:  # which no bucket's name has; a password's slash may have ended it early
         raise ConfigurationError(
             f"{without_password(url)}: a URL is no place for a password, since it is printed and "
-            "kept; leave it out, and give it in the environment"
+            "kept, nor for a port; leave them out, and give them in the environment"
         )
     if not host and scheme.lower() != "memory":
         raise ConfigurationError(f"{url} names no bucket; write it as scheme://bucket/folder/file")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+from concurrent.futures import Future
 from pathlib import PurePath
 
 import numpy as np
@@ -10,7 +12,7 @@ from numpy.typing import NDArray
 
 from residua.bundle import revision_of
 from residua.engines.base import Precision
-from residua.errors import BundleNotFound, ResiduaError
+from residua.errors import BundleNotFound, NothingStored, ResiduaError
 from residua.images.preprocess import InputSpec
 from residua.runtime import BundleScorer
 from residua.scoring.calibration import p_values
@@ -23,6 +25,7 @@ _CHECK_REMOTE_EVERY = 30.0
 _MOST_IN_BATCH = 16
 
 _State = tuple[tuple[str, int, int, int], ...]
+_Opened = tuple[BundleScorer, NDArray[np.float64], str]
 
 
 class LiveModel:
@@ -31,7 +34,7 @@ class LiveModel:
     Parameters
     ----------
     path : path-like or URL
-        At an object store it is looked every half minute.
+        At an object store it is looked every half minute, beside the scoring.
     notices : Notices
     threads, engine, precision
         As of `BundleScorer`.
@@ -62,6 +65,7 @@ class LiveModel:
         self._state = self._seen = _state_of(path)
         self._checked = -np.inf
         self._check_every = _CHECK_REMOTE_EVERY if is_remote(path) else _CHECK_EVERY
+        self._looking: Future[_Opened | None] | None = None
         self._is_broken = False
         self._take(self._opened())
 
@@ -108,15 +112,39 @@ class LiveModel:
     def refresh(self, now: float) -> None:
         """Take the bundle that lies at the path now, if it is another one and sound.
 
-        It is opened when its files have stood still from one check to the next.
+        It is opened when its files have stood still from one check to the next. A store may take
+        its time to answer: it is asked in a thread, and a later call takes what was found.
         """
+        if self._looking is not None:
+            if self._looking.done():
+                looked, self._looking = self._looking, None
+                self._replace(looked.result())
+            return
         if now - self._checked < self._check_every:
             return
         self._checked = now
+        if not is_remote(self.path):
+            self._replace(self._found())
+            return
+        self._looking = Future()
+        threading.Thread(
+            target=self._look, args=(self._looking,), name="residua-look", daemon=True
+        ).start()
+
+    def _look(self, answer: Future[_Opened | None]) -> None:
+        try:
+            answer.set_result(self._found())
+        except BaseException as error:
+            answer.set_exception(error)
+
+    def _found(self) -> _Opened | None:
+        """Open the bundle at the path; None: it is the one that scores, or cannot be used yet."""
         state = _state_of(self.path)
+        if state is None:
+            return None
         before, self._seen = self._seen, state
         if state == self._state or state != before:
-            return
+            return None
         try:
             opened = self._opened()
         except ResiduaError as error:
@@ -127,10 +155,15 @@ class LiveModel:
                     f"the bundle at {self.path} has changed and cannot be used, the one before "
                     f"goes on: {error}"
                 )
-            return
+            return None
         if _state_of(self.path) != state:
-            return  # replaced while it was opened: at the next check
+            return None  # replaced while it was opened: at the next check
         self._state = state
+        return opened
+
+    def _replace(self, opened: _Opened | None) -> None:
+        if opened is None:
+            return
         old = self.revision
         self._take(opened)
         if self.revision != old:
@@ -142,7 +175,7 @@ class LiveModel:
             self._notices.say(f"the bundle at {self.path} can be used again")
         self._is_broken = False
 
-    def _opened(self) -> tuple[BundleScorer, NDArray[np.float64], str]:
+    def _opened(self) -> _Opened:
         """Open the bundle and score once: what is wrong with it shows now, not at a picture."""
         scorer = BundleScorer(
             self.path, threads=self._threads, engine=self._engine, precision=self._precision
@@ -154,17 +187,17 @@ class LiveModel:
             raise BundleNotFound(f"the bundle at {self.path} is gone; put it back") from error
         return scorer, np.sort(scorer.calibration_scores), revision
 
-    def _take(self, opened: tuple[BundleScorer, NDArray[np.float64], str]) -> None:
+    def _take(self, opened: _Opened) -> None:
         self._scorer, self._calibration, self.revision = opened
 
 
-def _state_of(path: Location) -> _State:
-    """Return what changes when a file of the bundle does."""
+def _state_of(path: Location) -> _State | None:
+    """Return what changes when a file of the bundle does; None: the store does not say."""
     if is_remote(path):
         try:
             return ((revision_of(path), 0, 0, 0),)
-        except OSError:
-            return ()
+        except OSError as error:
+            return () if isinstance(error.__cause__, NothingStored) else None
     try:
         with os.scandir(path) as entries:
             found = [(entry.name, entry.stat()) for entry in entries]

@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import json
 import math
+import sqlite3
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,9 @@ from residua.bundle import open_bundle
 
 _MOMENTS = 10
 _SEED = 20_261_122
+
+Ended = dict[int, float | None]
+"""Trials of a search by number; each with its value, a pruned one perhaps without."""
 
 
 class Killed(ABC):
@@ -191,6 +196,7 @@ class Refine(Killed):
         super().__init__(home)
         self.good = write_pictures(home / "trusted", pictures)
         self.trials = trials
+        self._ended: dict[Path, Ended] = {}
 
     def command(self) -> Sequence[object]:
         """Search among small networks."""
@@ -199,6 +205,7 @@ class Refine(Killed):
 
     def again(self, folder: Path) -> Sequence[object]:
         """Go on; where the model is there already, and not all figures, replace it."""
+        self._ended[folder] = ended_trials(folder / "search" / "study.db")
         return (*self.command(), "--force")
 
     def outcome(self, folder: Path) -> Any:
@@ -213,7 +220,15 @@ class Refine(Killed):
         found = json.loads(result.read_text(encoding="utf-8"))
         if not (folder / "best.residua").exists():
             return None
-        return found["completed"] + found["pruned"] + sum(found["failed"].values())
+        ended = ended_trials(folder / "search" / "study.db")
+        lost = self._ended.get(folder, {}).items() - ended.items()
+        if lost:
+            raise NotKept(f"trials that had ended before the kill are lost: {sorted(lost)}")
+        counted = found["completed"] + found["pruned"]
+        best = max(value for value in ended.values() if value is not None)
+        if counted != len(ended) or found["steps"][-1]["record"]["auroc"] != best:
+            raise NotKept(f"of the trials {ended}, {counted} count, the last {found['steps'][-1]}")
+        return counted + sum(found["failed"].values())
 
 
 class Watch(Killed):
@@ -261,6 +276,22 @@ def checks() -> Iterator[Check]:
         yield Check(f"kill-{kind.name}", kind.promise, partial(_tried, kind))
 
 
+def ended_trials(study: Path) -> Ended:
+    """Return the trials of a search that ended by themselves."""
+    if not study.exists():
+        return {}
+    with closing(sqlite3.connect(study)) as base:
+        tables = {name for (name,) in base.execute("SELECT name FROM sqlite_master")}
+        if not tables >= {"trials", "trial_values"}:  # it was killed as it made them
+            return {}
+        return dict(
+            base.execute(
+                "SELECT number, value FROM trials LEFT JOIN trial_values USING (trial_id) "
+                "WHERE trials.state = 'COMPLETE' OR trials.state = 'PRUNED'"
+            )
+        )
+
+
 def model_for(home: Path) -> Path:
     """Fit the model with which pictures are scored."""
     room = Room(home / "model")
@@ -278,6 +309,8 @@ def _tried(kind: Any) -> Finding:
         killed.undisturbed()
         at = list(moments(_MOMENTS, killed.seconds, _SEED))
         running = sum(killed.killed_at(moment, number) for number, moment in enumerate(at))
+    if not running:
+        raise NotKept(f"residua {kind.name} had ended before every kill: nothing was tried")
     return Finding(
         kept=True,
         figures=f"{running} kills from {min(at):.2f} to {max(at):.2f} s of {killed.seconds:.2f} s; "

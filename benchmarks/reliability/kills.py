@@ -23,8 +23,8 @@ from residua.bundle import open_bundle
 _MOMENTS = 10
 _SEED = 20_261_122
 
-Ended = dict[int, float | None]
-"""Trials of a search by number; each with its value, a pruned one perhaps without."""
+Finished = dict[int, float]
+"""The value of each trial of a search that was fitted to its end, by number."""
 
 
 class Killed(ABC):
@@ -196,7 +196,7 @@ class Refine(Killed):
         super().__init__(home)
         self.good = write_pictures(home / "trusted", pictures)
         self.trials = trials
-        self._ended: dict[Path, Ended] = {}
+        self._before: dict[Path, Finished] = {}
 
     def command(self) -> Sequence[object]:
         """Search among small networks."""
@@ -205,7 +205,7 @@ class Refine(Killed):
 
     def again(self, folder: Path) -> Sequence[object]:
         """Go on; where the model is there already, and not all figures, replace it."""
-        self._ended[folder] = ended_trials(folder / "search" / "study.db")
+        self._before[folder] = finished_trials(folder / "search" / "study.db")
         return (*self.command(), "--force")
 
     def outcome(self, folder: Path) -> Any:
@@ -220,15 +220,14 @@ class Refine(Killed):
         found = json.loads(result.read_text(encoding="utf-8"))
         if not (folder / "best.residua").exists():
             return None
-        ended = ended_trials(folder / "search" / "study.db")
-        lost = self._ended.get(folder, {}).items() - ended.items()
+        finished = finished_trials(folder / "search" / "study.db")
+        lost = self._before.get(folder, {}).items() - finished.items()
         if lost:
-            raise NotKept(f"trials that had ended before the kill are lost: {sorted(lost)}")
-        counted = found["completed"] + found["pruned"]
-        best = max(value for value in ended.values() if value is not None)
-        if counted != len(ended) or found["steps"][-1]["record"]["auroc"] != best:
-            raise NotKept(f"of the trials {ended}, {counted} count, the last {found['steps'][-1]}")
-        return counted + sum(found["failed"].values())
+            raise NotKept(f"trials that had finished before the kill are lost: {sorted(lost)}")
+        counted, best = found["completed"], found["steps"][-1]["record"]["auroc"]
+        if counted != len(finished) or best != max(finished.values()):
+            raise NotKept(f"of the trials {finished}, {counted} count, the best with {best}")
+        return counted + found["pruned"] + sum(found["failed"].values())
 
 
 class Watch(Killed):
@@ -276,8 +275,8 @@ def checks() -> Iterator[Check]:
         yield Check(f"kill-{kind.name}", kind.promise, partial(_tried, kind))
 
 
-def ended_trials(study: Path) -> Ended:
-    """Return the trials of a search that ended by themselves."""
+def finished_trials(study: Path) -> Finished:
+    """Return what the database of a search says of its trials; {}: there is nothing yet."""
     if not study.exists():
         return {}
     with closing(sqlite3.connect(study)) as base:
@@ -286,8 +285,8 @@ def ended_trials(study: Path) -> Ended:
             return {}
         return dict(
             base.execute(
-                "SELECT number, value FROM trials LEFT JOIN trial_values USING (trial_id) "
-                "WHERE trials.state = 'COMPLETE' OR trials.state = 'PRUNED'"
+                "SELECT number, value FROM trials JOIN trial_values USING (trial_id) "
+                "WHERE state = 'COMPLETE'"
             )
         )
 

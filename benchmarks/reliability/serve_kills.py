@@ -140,6 +140,7 @@ def _review(
             judgement = json.dumps({"correct": correct}).encode()
             ask("PUT", f"reviews/{id}/judgement", judgement, "application/json")
         except HTTPError as error:  # it still answers
+            error.close()
             refused.append(error.code)
             threading.Event().wait(_PAUSE)
             continue

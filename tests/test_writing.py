@@ -3,17 +3,19 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import subprocess
 import sys
 import textwrap
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from residua import writing
 from residua.errors import OutputError
-from residua.locking import NoLocks, claimed, lock
+from residua.locking import NoLocks, claimed, lock, locked
 from residua.workspace import alone_in, workspace
 from residua.writing import check_folder, put_back, whole_file, whole_folder, write_text
 
@@ -88,6 +90,10 @@ KILLED_AT_EVERY_STEP = textwrap.dedent(
     print(json.dumps(found))
     """
 )
+
+
+def without_locks(_: int) -> bool:
+    raise NoLocks(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
 
 @pytest.mark.parametrize("swaps", [True, False])
@@ -190,10 +196,7 @@ def test_a_link_that_lies_in_the_way_is_not_written_through(tmp_path: Path) -> N
 def test_a_file_system_without_locks_is_written_all_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def without(_: int) -> bool:
-        raise NoLocks(errno.ENOLCK, os.strerror(errno.ENOLCK))
-
-    monkeypatch.setattr("residua.locking.lock", without)
+    monkeypatch.setattr("residua.locking.lock", without_locks)
     write_text(tmp_path / "a.csv", "whole")
     with whole_folder(tmp_path / "m.residua") as beside:
         (beside / "one").write_text("new")
@@ -265,6 +268,65 @@ def test_a_folder_is_worked_in_by_one_process(tmp_path: Path) -> None:
     with alone_in(tmp_path, "fit"):
         pass
     assert not list(tmp_path.iterdir())
+
+
+def test_who_has_ended_leaves_the_lock_of_the_next(tmp_path: Path) -> None:
+    folder = tmp_path / "partial"
+    folder.mkdir()
+    with alone_in(folder, "fit"):
+        (folder / ".fit.lock").unlink()
+        with alone_in(folder, "fit"):
+            pass
+        next_one = claimed(folder / ".fit.lock")
+        assert next_one is not None
+    assert (folder / ".fit.lock").exists()
+    os.close(next_one)
+
+
+def test_a_refusal_names_the_lock_that_may_be_deleted(tmp_path: Path) -> None:
+    path = tmp_path / ".fit.lock"
+    refused = pytest.raises(OutputError, match=f"if none runs, delete {re.escape(str(path))}")
+    with alone_in(tmp_path, "fit"), refused, alone_in(tmp_path, "fit"):
+        pass
+
+
+def test_a_link_beside_the_workspaces_is_not_followed(tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (precious / "file").touch()
+    with workspace("room", tmp_path) as room:
+        (tmp_path / f"{room.name}-link").symlink_to(precious)
+    with workspace("room", tmp_path):
+        assert [path.name for path in precious.iterdir()] == ["file"]
+
+
+def test_a_file_has_the_permissions_of_any_other(tmp_path: Path) -> None:
+    for locks in (True, False):
+        with pytest.MonkeyPatch.context() as patch:
+            if not locks:
+                patch.setattr("residua.locking.lock", without_locks)
+            write_text(tmp_path / "a.csv", "whole")
+        (tmp_path / "plain").touch()
+        assert (tmp_path / "a.csv").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_a_device_is_not_replaced_by_a_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OutputError, match="pipe is no plain file; name another"):
+        write_text(tmp_path / "pipe", "whole")
+    assert (tmp_path / "pipe").is_fifo()
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts open files as Linux shows")
+@pytest.mark.parametrize("take", [claimed, locked])
+def test_where_there_are_no_locks_no_descriptor_stays_open(
+    take: Callable[[Path], int | None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("residua.locking.lock", without_locks)
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    with pytest.raises(NoLocks):
+        take(tmp_path / "lock")
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
 def test_a_folder_that_takes_no_files_is_refused_with_the_way_out(

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import subprocess
 import sys
 import time
 import traceback
@@ -50,6 +51,8 @@ class Result:
     figures: str
     seconds: float
     finished: str
+    commit: str = "unknown"
+    """That was tried; + where files differed from it."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -98,7 +101,18 @@ def _tried(check: Check) -> Result:
         finding.figures,
         round(time.monotonic() - start, 1),
         datetime.now(UTC).isoformat(timespec="seconds"),
+        _commit(),
     )
+
+
+def _commit() -> str:
+    git = ("git", "-C", str(ROOT))
+    try:
+        name = subprocess.check_output([*git, "rev-parse", "--short", "HEAD"], text=True).strip()
+        changed = subprocess.check_output([*git, "status", "--porcelain", "--untracked-files=no"])
+    except (OSError, subprocess.CalledProcessError):  # an archive of the files alone
+        return "unknown"
+    return f"{name}+" if changed else name
 
 
 def _kept() -> dict[str, Result]:
@@ -116,8 +130,10 @@ def _publish(results: dict[str, Result]) -> None:
         for result in results.values()
     ]
     table = markdown(("promise", "kept", "measured", "took"), rows)
+    commits = ", ".join(dict.fromkeys(result.commit for result in results.values()))
+    where = f"Measured on {machine()}, of commit {commits}."
     page = PAGE.read_text(encoding="utf-8")
-    write_text(PAGE, between_marks(page, "checks", f"{table}\n\nMeasured on {machine()}."))
+    write_text(PAGE, between_marks(page, "checks", f"{table}\n\n{where}"))
 
 
 def _json(results: dict[str, Result]) -> str:

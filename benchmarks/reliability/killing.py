@@ -71,19 +71,31 @@ class Room:
             kill(process)
             raise
         if process.returncode:
-            words = " ".join(map(str, arguments))
-            raise NotKept(f"residua {words} ends with {process.returncode}: {said[-2000:]}")
+            raise self._failed(arguments, process.returncode, said)
         return time.monotonic() - begun
 
     def run_and_kill(self, arguments: Sequence[object], after: float) -> bool:
-        """Run ``residua`` and kill it after so many seconds; False: it had ended by then."""
+        """Run ``residua`` and kill it after so many seconds; False: it had ended by then.
+
+        Raises
+        ------
+        NotKept
+            It had ended with an error.
+        """
         process = self.start(arguments)
         try:
-            process.communicate(timeout=after)
+            _, said = process.communicate(timeout=after)
         except subprocess.TimeoutExpired:
-            kill(process)
+            said = kill(process)
+        if process.returncode == -signal.SIGKILL:
             return True
+        if process.returncode:
+            raise self._failed(arguments, process.returncode, said)
         return False
+
+    def _failed(self, arguments: Sequence[object], code: int, said: str) -> NotKept:
+        words = " ".join(map(str, arguments))
+        return NotKept(f"residua {words} ends with {code}: {said[-2000:]}")
 
     def litter(self) -> list[str]:
         """Return the names of what is meant to be there only while a command runs."""
@@ -92,11 +104,11 @@ class Room:
         return sorted(str(path.relative_to(self.folder)) for path in found - {self.temporary})
 
 
-def kill(process: subprocess.Popen[str]) -> None:
-    """Kill a process with all that it has started, as ``kill -9`` does."""
+def kill(process: subprocess.Popen[str]) -> str:
+    """Kill a process with all that it has started, as ``kill -9`` does; returns its last words."""
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
+    return process.communicate()[1]
 
 
 def moments(count: int, seconds: float, seed: int) -> Iterator[float]:

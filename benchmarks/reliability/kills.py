@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import json
 import math
+import sqlite3
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,9 @@ from residua.bundle import open_bundle
 
 _MOMENTS = 10
 _SEED = 20_261_122
+
+Finished = dict[int, float]
+"""The value of each trial of a search that was fitted to its end, by number."""
 
 
 class Killed(ABC):
@@ -191,6 +196,7 @@ class Refine(Killed):
         super().__init__(home)
         self.good = write_pictures(home / "trusted", pictures)
         self.trials = trials
+        self._before: dict[Path, Finished] = {}
 
     def command(self) -> Sequence[object]:
         """Search among small networks."""
@@ -199,6 +205,7 @@ class Refine(Killed):
 
     def again(self, folder: Path) -> Sequence[object]:
         """Go on; where the model is there already, and not all figures, replace it."""
+        self._before[folder] = finished_trials(folder / "search" / "study.db")
         return (*self.command(), "--force")
 
     def outcome(self, folder: Path) -> Any:
@@ -213,7 +220,14 @@ class Refine(Killed):
         found = json.loads(result.read_text(encoding="utf-8"))
         if not (folder / "best.residua").exists():
             return None
-        return found["completed"] + found["pruned"] + sum(found["failed"].values())
+        finished = finished_trials(folder / "search" / "study.db")
+        lost = self._before.get(folder, {}).items() - finished.items()
+        if lost:
+            raise NotKept(f"trials that had finished before the kill are lost: {sorted(lost)}")
+        counted, best = found["completed"], found["steps"][-1]["record"]["auroc"]
+        if counted != len(finished) or best != max(finished.values()):
+            raise NotKept(f"of the trials {finished}, {counted} count, the best with {best}")
+        return counted + found["pruned"] + sum(found["failed"].values())
 
 
 class Watch(Killed):
@@ -261,6 +275,22 @@ def checks() -> Iterator[Check]:
         yield Check(f"kill-{kind.name}", kind.promise, partial(_tried, kind))
 
 
+def finished_trials(study: Path) -> Finished:
+    """Return what the database of a search says of its trials; {}: there is nothing yet."""
+    if not study.exists():
+        return {}
+    with closing(sqlite3.connect(study)) as base:
+        tables = {name for (name,) in base.execute("SELECT name FROM sqlite_master")}
+        if not tables >= {"trials", "trial_values"}:  # it was killed as it made them
+            return {}
+        return dict(
+            base.execute(
+                "SELECT number, value FROM trials JOIN trial_values USING (trial_id) "
+                "WHERE state = 'COMPLETE'"
+            )
+        )
+
+
 def model_for(home: Path) -> Path:
     """Fit the model with which pictures are scored."""
     room = Room(home / "model")
@@ -278,6 +308,8 @@ def _tried(kind: Any) -> Finding:
         killed.undisturbed()
         at = list(moments(_MOMENTS, killed.seconds, _SEED))
         running = sum(killed.killed_at(moment, number) for number, moment in enumerate(at))
+    if not running:
+        raise NotKept(f"residua {kind.name} had ended before every kill: nothing was tried")
     return Finding(
         kept=True,
         figures=f"{running} kills from {min(at):.2f} to {max(at):.2f} s of {killed.seconds:.2f} s; "

@@ -10,9 +10,10 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
+from urllib.error import HTTPError
 from urllib.request import ProxyHandler, Request, build_opener
 
 from reliability.check import Check, Finding
@@ -24,6 +25,8 @@ _MOMENTS, _SEED = 10, 20_261_123
 _CLIENTS = 4
 # Seconds after its first answer in which a service is killed.
 _SPAN = 1.5
+# Seconds after which a client that was refused asks again.
+_PAUSE = 0.1
 # Seconds after which a service that does not begin to serve hangs.
 _PATIENCE = 120
 
@@ -98,15 +101,20 @@ def _served_until_killed(
     process = room.start(given)
     try:
         url = _url_of(process)
-        answered = threading.Event()
+        answered, refused = threading.Event(), list[int]()
         clients = [
-            threading.Thread(target=_review, args=(url, contents, said, answered, number + one))
+            threading.Thread(
+                target=_review, args=(url, contents, said, refused, answered, number + one)
+            )
             for one in range(_CLIENTS)
         ]
         for client in clients:
             client.start()
         if not answered.wait(_PATIENCE):
-            raise NotKept(f"start {number}: no review was acknowledged in {_PATIENCE} s")
+            raise NotKept(
+                f"start {number}: no review was acknowledged in {_PATIENCE} s; answers other than "
+                f"200: {sorted(set(refused))}"
+            )
         threading.Event().wait(moment)
     finally:
         kill(process)
@@ -115,9 +123,14 @@ def _served_until_killed(
 
 
 def _review(
-    url: str, contents: list[bytes], said: Acknowledged, answered: threading.Event, seed: int
+    url: str,
+    contents: list[bytes],
+    said: Acknowledged,
+    refused: list[int],
+    answered: threading.Event,
+    seed: int,
 ) -> None:
-    """Send pictures and judge them until the service is gone."""
+    """Send pictures and judge them until the service is gone; a refusal is noted."""
     ask = _asking(url)
     for turn in range(1_000_000):
         picture, correct = contents[(37 * seed + turn) % len(contents)], bool((seed + turn) % 2)
@@ -126,7 +139,12 @@ def _review(
             id = result["kept"]
             judgement = json.dumps({"correct": correct}).encode()
             ask("PUT", f"reviews/{id}/judgement", judgement, "application/json")
-        except (OSError, URLError, ValueError):
+        except HTTPError as error:  # it still answers
+            error.close()
+            refused.append(error.code)
+            threading.Event().wait(_PAUSE)
+            continue
+        except (OSError, HTTPException, ValueError):
             return
         said[id] = correct
         answered.set()

@@ -9,7 +9,8 @@ import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
-from urllib.error import HTTPError, URLError
+from http.client import HTTPException
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from packaging.metadata import Metadata
@@ -83,7 +84,7 @@ def cpu_torch_hashes(version: str) -> set[str]:
     try:
         with urlopen(CPU_TORCH, timeout=SECONDS) as answer:
             page = answer.read().decode()
-    except (HTTPError, URLError, TimeoutError):
+    except (OSError, HTTPException):
         return set()
     named = rf"torch-{re.escape(version)}(?:%2B|\+)cpu-cp31[123]-cp31[123]-[^\"#]*\.whl"
     return set(re.findall(rf"{named}#sha256=([0-9a-f]{{64}})", page))

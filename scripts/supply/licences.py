@@ -91,6 +91,11 @@ EXEMPTIONS = (
         )
         for names in ("nvidia-*", "cuda-*")
     ),
+    Exemption(
+        "cuda-toolkit",
+        frozenset({"none named"}),
+        "an empty package that only names NVIDIA's libraries, which are asked themselves.",
+    ),
 )
 
 

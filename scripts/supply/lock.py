@@ -132,7 +132,12 @@ def _hashes(name: str, version: str) -> set[str]:
         for wheel in index.wheels(name)
         if wheel.version == Version(version) and any(map(fits_a_python, wheel.tags))
     }
-    return found | index.cpu_torch_hashes(version) if name == "torch" else found
+    if name == "torch":
+        for_processors = index.cpu_torch_hashes(version)
+        if not for_processors:
+            print("no hashes of torch's CPU builds: their index is silent", file=sys.stderr)
+        found |= for_processors
+    return found
 
 
 if __name__ == "__main__":

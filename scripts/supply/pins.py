@@ -11,8 +11,9 @@ CONSTRAINTS = ROOT / "constraints.txt"
 _HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})(?=\s|$)")
 _PIN = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)==(?P<version>[A-Za-z0-9.!]+)(?P<rest>.*)")
 _HEADER = """\
-# Every version that the scripts install, with the SHA-256 of each of its wheels for {pythons} on
-# Linux, macOS and Windows. Made by scripts/lock, which says how to change a pin.
+# Every version that the scripts install, with the SHA-256 of each of its wheels for {pythons}.
+# Complete for Linux on x86_64 and aarch64, macOS on arm64 and Windows on AMD64.
+# Made by scripts/lock, which says how to change a pin.
 # Ranges for users of the library are in pyproject.toml.
 """
 

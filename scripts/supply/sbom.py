@@ -84,7 +84,7 @@ def _component(name: str, found: Distribution, pin: Pin, *, required: bool) -> C
         version=found.version,
         type=ComponentType.LIBRARY,
         bom_ref=f"{name}=={found.version}",
-        purl=PackageURL("pypi", name=name, version=found.version),
+        purl=PackageURL("pypi", name=name, version=pin.version),
         scope=ComponentScope.REQUIRED if required else ComponentScope.OPTIONAL,
         licenses=[LicenseFactory().make_from_string(licence(found))],
         external_references=[

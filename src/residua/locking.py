@@ -50,18 +50,28 @@ def locked(path: Path) -> int | None:
         It cannot be made.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    if lock(descriptor):
-        return descriptor
+    try:
+        if lock(descriptor):
+            return descriptor
+    except BaseException:
+        os.close(descriptor)
+        raise
     os.close(descriptor)
     return None
 
 
-def claimed(path: Path) -> int | None:
+def claimed(path: Path, mode: int = 0o600) -> int | None:
     """Make a file that is this process's alone until its descriptor is closed; None: it is taken.
 
     A file of that name whose process was killed is deleted first. The file made is new and empty,
     so that nothing is ever written into one that somebody else has laid there. Its owner renames
     or deletes it before the descriptor is closed.
+
+    Parameters
+    ----------
+    path : Path
+    mode : int, default=0o600
+        Its permissions, less those that the process's mask takes.
 
     Raises
     ------
@@ -72,7 +82,7 @@ def claimed(path: Path) -> int | None:
     """
     for _ in range(_TRIES):
         try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, mode)
         except FileExistsError:
             if not _abandoned(path):
                 return None
@@ -81,9 +91,10 @@ def claimed(path: Path) -> int | None:
             # Between the two steps another process may have taken the file for an abandoned one.
             if lock(descriptor) and is_at(descriptor, path):
                 return descriptor
-        except NoLocks:
+        except BaseException as error:
+            if isinstance(error, NoLocks):
+                path.unlink(missing_ok=True)
             os.close(descriptor)
-            path.unlink(missing_ok=True)
             raise
         os.close(descriptor)
     return None

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from residua.errors import OutputError
-from residua.locking import NoLocks, claimed
+from residua.locking import NoLocks, claimed, is_at
 from residua.writing import machine_digest
 
 _LOCK = ".lock"
@@ -56,6 +56,8 @@ def workspace(purpose: str, parent: Path | None = None) -> Iterator[Path]:
 def alone_in(folder: Path, work: str, *, patience: float = 0.0) -> Iterator[None]:
     """Hold a folder against other processes that do the same work in it.
 
+    Where there are no locks, as on Windows and on some shares, nothing is held.
+
     Parameters
     ----------
     folder : Path
@@ -85,23 +87,30 @@ def alone_in(folder: Path, work: str, *, patience: float = 0.0) -> Iterator[None
     if descriptor is None:
         raise OutputError(
             f"another process runs a {work} in {folder}; wait for its end, or choose another name "
-            f"for the output"
+            f"for the output; if none runs, delete {path}"
         )
     try:
         yield
     finally:
-        path.unlink(missing_ok=True)
+        # The folder may have been deleted and made anew, by another that now holds it.
+        if is_at(descriptor, path):
+            path.unlink(missing_ok=True)
         os.close(descriptor)
 
 
 def _sweep(within: Path, prefix: str) -> None:
     for left in within.glob(f"{prefix}*"):
+        if left.is_symlink():  # none of ours is; in /tmp anybody may lay one
+            continue
         # One that has no lock yet is just being made, or its process died there: whoever comes
         # second makes a new one.
         with contextlib.suppress(OSError):
-            descriptor = claimed(left / _LOCK)
+            path = left / _LOCK
+            descriptor = claimed(path)
             if descriptor is not None:
                 shutil.rmtree(left, ignore_errors=True)
+                if is_at(descriptor, path):  # what is left is another user's
+                    path.unlink(missing_ok=True)
                 os.close(descriptor)
 
 

@@ -13,6 +13,7 @@ import errno
 import hashlib
 import os
 import platform
+import secrets
 import shutil
 import sys
 import tempfile
@@ -24,6 +25,8 @@ from residua.locking import NoLocks, claimed, is_at
 
 # Processes that may write one file at once before the names run out; then names are drawn.
 _MOST_AT_ONCE = 50
+# As a plain open() asks for; the process's mask takes from it.
+_MODE = 0o666
 _UNFINISHED, _ASIDE = ".unfinished", ".replaced"
 _IN_THE_WAY = (errno.ENOTEMPTY, errno.EEXIST)
 
@@ -42,12 +45,8 @@ def whole_file(final: Path) -> Iterator[Path]:
         The file cannot be made, flushed to disk or renamed.
     """
     with _place_beside(final) as beside:
-        # The mode that a plain open() would have given.
-        if hasattr(os, "fchmod"):  # Windows has no such modes
-            beside.chmod(0o666 & ~file_mask())
         yield beside
-        with beside.open("rb") as file:
-            os.fsync(file.fileno())
+        _flush(beside)
         beside.replace(final)
 
 
@@ -74,8 +73,7 @@ def whole_folder(final: Path) -> Iterator[Path]:
         try:
             yield beside
             for path in filter(Path.is_file, beside.rglob("*")):
-                with path.open("rb") as file:
-                    os.fsync(file.fileno())
+                _flush(path)
             _take_place(beside, final, aside)
         finally:
             shutil.rmtree(beside, ignore_errors=True)
@@ -126,7 +124,7 @@ def check_parent(final: Path) -> None:
     Raises
     ------
     OutputError
-        The folder does not exist or cannot be written, or the file is a folder itself.
+        The folder does not exist or cannot be written, or the file is a folder itself, or a device.
     """
     parent = final.absolute().parent
     if not parent.is_dir():
@@ -135,6 +133,8 @@ def check_parent(final: Path) -> None:
         )
     if final.is_dir():
         raise OutputError(f"{final} is a folder; name a file")
+    if final.exists() and not final.is_file():  # it would be replaced by one
+        raise OutputError(f"{final} is no plain file; name another")
     check_folder(parent)
 
 
@@ -174,13 +174,6 @@ def make_folder(folder: Path) -> Path:
     return folder
 
 
-def file_mask() -> int:
-    """Return the process's mask of file modes, which can only be read by setting it."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
 def machine_digest() -> str:
     """Return what tells this machine's files from those of others on a shared disk: 8 digits."""
     return hashlib.sha256(platform.node().encode("utf-8", "replace")).hexdigest()[:8]
@@ -204,6 +197,12 @@ def _place_beside(final: Path) -> Iterator[Path]:
             os.close(descriptor)
 
 
+def _flush(path: Path) -> None:
+    # Windows flushes no file that is open for reading only; elsewhere one may be write-protected.
+    with path.open("r+b" if sys.platform == "win32" else "rb") as file:
+        os.fsync(file.fileno())
+
+
 def _claim(final: Path) -> tuple[Path, int | None]:
     parent, stem = final.absolute().parent, _stem(final)
     if sys.platform != "win32":  # which renames no file that is open
@@ -211,12 +210,12 @@ def _claim(final: Path) -> tuple[Path, int | None]:
         with contextlib.suppress(NoLocks):
             for number in range(_MOST_AT_ONCE):
                 beside = parent / (f"{stem}-{number}" if number else stem)
-                descriptor = claimed(beside)
+                descriptor = claimed(beside, _MODE)
                 if descriptor is not None:
                     return beside, descriptor
-    descriptor, name = tempfile.mkstemp(prefix=f"{stem}-", dir=parent)
-    os.close(descriptor)
-    return Path(name), None
+    drawn = parent / f"{stem}-{secrets.token_hex(8)}"
+    drawn.touch(_MODE, exist_ok=False)
+    return drawn, None
 
 
 def _stem(final: Path) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import shutil
 import sqlite3
 import subprocess
@@ -24,6 +23,8 @@ from residua.errors import OutputError, StoreError
 from residua.results import verdict_file
 from residua.scoring.verdicts import Verdict
 from residua.service.store.store import ReviewStore
+
+resource = pytest.importorskip("resource", reason="Windows has no quotas for one process")
 
 FIT = ("--epochs", 12, "--precision", "float32", "--device", "cpu")
 

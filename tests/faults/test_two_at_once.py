@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import csv
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tests.faults.conftest import Residua
 
 from reliability.killing import Room, digests, write_pictures
 from residua import AutoencoderDetector
@@ -17,6 +19,7 @@ from residua.evaluation.evaluate import evaluate
 from residua.evaluation.scored import score_source
 from residua.images.resolve import resolve_source
 from residua.report.page.write import write_report
+from residua.service.models import ServedModels
 from residua.service.settings import Retention, ServiceSettings
 from residua.service.station import Station
 from residua.workspace import alone_in
@@ -36,6 +39,40 @@ def test_a_second_fit_with_one_checkpoint_is_refused_and_leaves_the_first_alone(
             second.fit(blobs)
         assert epoch.read_bytes() == b"of the first"
         assert decoded.is_dir()
+
+
+def test_a_fit_that_ended_leaves_the_state_of_one_that_has_begun(
+    residua: Residua, trusted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, epoch = tmp_path / "m.residua", tmp_path / "m.residua.partial" / "last.ckpt"
+    save = AutoencoderDetector.save
+    with contextlib.ExitStack() as second:
+
+        def overtaken(detector: AutoencoderDetector, path: Path) -> None:
+            save(detector, path)
+            epoch.parent.mkdir(exist_ok=True)
+            second.enter_context(alone_in(epoch.parent, "fit"))
+            epoch.write_bytes(b"of the second")
+
+        monkeypatch.setattr(AutoencoderDetector, "save", overtaken)
+        given = ("--epochs", 12, "--precision", "float32", "--device", "cpu")
+        code, said = residua("fit", trusted, "-o", model, *given)
+        assert code == 0, said
+        assert epoch.read_bytes() == b"of the second"
+        assert (epoch.parent / ".fit.lock").exists()
+
+
+def test_a_service_that_fails_to_begin_leaves_its_store_to_the_next(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = ServiceSettings(
+        bundles={"m": bundle}, data=tmp_path, retention=Retention(keep="all"), threads=1
+    )
+    with monkeypatch.context() as patch:
+        patch.setattr(ServedModels, "start", lambda _: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            Station(settings)
+    asyncio.run(Station(settings).close())
 
 
 def test_two_scores_to_one_table_leave_one_whole_table(bundle: Path, tmp_path: Path) -> None:

@@ -351,6 +351,20 @@ def test_a_killed_search_goes_on(tmp_path: Path) -> None:
     assert not list((tmp_path / "study").glob("decoded-*"))
 
 
+def test_a_trial_killed_between_its_record_and_its_end_counts_once(
+    blobs: NDArray[np.uint8], tmp_path: Path
+) -> None:
+    run(blobs[:64], tmp_path, trials=1)
+    with closing(sqlite3.connect(tmp_path / "study" / "study.db")) as base:
+        base.execute("UPDATE trials SET state = 'RUNNING', datetime_complete = NULL")
+        base.execute("DELETE FROM trial_values")
+        base.commit()
+    found = run(blobs[:64], tmp_path, trials=1)
+    assert found.completed == 1
+    assert [step.record.number for step in found.steps] == [1]
+    assert [trial.state.name for trial in trials_of(tmp_path)] == ["FAIL", "COMPLETE"]
+
+
 def _completed(database: Path) -> int:
     try:
         with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:

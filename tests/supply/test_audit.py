@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import socket
 import threading
 from collections.abc import Iterator
 from datetime import date
@@ -75,6 +76,23 @@ def test_a_service_without_vulnerabilities_counts_as_silent(
     if page is not None:
         pages["/pip/26.3/json"] = page
     assert answers(Pin("pip", "26.3", frozenset()), address) == answered
+
+
+@pytest.mark.parametrize("said", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"])
+def test_a_service_that_hangs_up_counts_as_silent(said: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def hang_up() -> None:
+            caller, _ = server.accept()
+            with caller:
+                caller.recv(1000)
+                caller.sendall(said)
+
+        thread = threading.Thread(target=hang_up)
+        thread.start()
+        address = f"http://127.0.0.1:{server.getsockname()[1]}"
+        assert not answers(Pin("pip", "26.3", frozenset()), address)
+        thread.join()
 
 
 def test_a_service_that_cannot_be_reached_counts_as_silent() -> None:

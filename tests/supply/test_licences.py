@@ -85,6 +85,15 @@ def test_an_exemption_is_for_its_distributions_alone(tmp_path: Path) -> None:
     assert all(one.reason for one in EXEMPTIONS)
 
 
+def test_the_package_that_only_names_the_libraries_of_cuda_may_name_no_licence(
+    tmp_path: Path,
+) -> None:
+    install(tmp_path, "cuda-toolkit")
+    install(tmp_path, "cuda-bindings")
+    assert lines_about(tmp_path, "cuda-toolkit") == []
+    assert lines_about(tmp_path, "cuda-bindings") == ["cuda-bindings 1.0: none named"]
+
+
 def test_everything_that_residua_brings_is_allowed() -> None:
     found = closure(requirements("all"))
     assert licence(found["pillow"].distribution) == "MIT-CMU"

@@ -46,6 +46,9 @@ def test_it_names_everything_that_the_extras_bring_with_hashes_and_licences(
         assert part["licenses"]
         (reference,) = part["externalReferences"]
         assert reference["hashes"]
+        # The index knows no version with a local part, such as +cpu.
+        assert "+" not in part["purl"]
+        assert "%2B" not in part["purl"]
     assert parts["pkg:pypi/numpy"]["scope"] == "required"
     assert parts["pkg:pypi/torch"]["scope"] == "optional"
 

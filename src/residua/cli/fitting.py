@@ -22,7 +22,7 @@ from residua.cli.common import (
     say,
     show_info,
 )
-from residua.errors import ConfigurationError
+from residua.errors import ConfigurationError, OutputError
 from residua.scoring.names import SCORES
 
 
@@ -126,11 +126,13 @@ def fit(
     What --resume needs lies beside the model, in NAME.residua.partial, until it is whole; of a
     model in an object store in the folder in which the command runs.
     """
+    import contextlib
     import shutil
 
     from residua import AutoencoderDetector
     from residua.settings import FEATURES
     from residua.storage import beside_or_here
+    from residua.workspace import alone_in
 
     if cluster is None and (workers is not None or storage is not None):
         raise ConfigurationError(
@@ -169,7 +171,9 @@ def fit(
     if cluster is None:
         detector.fit(pictures(data))
         detector.save(output)
-        shutil.rmtree(partial, ignore_errors=True)
+        # Another fit of that name may have begun meanwhile: then it is that one's.
+        with contextlib.suppress(OutputError, OSError), alone_in(partial, "fit"):
+            shutil.rmtree(partial, ignore_errors=True)
     else:
         from residua.cluster.attending import Place
         from residua.cluster.fitting import discard_state, fit_on_cluster

@@ -332,7 +332,9 @@ class _Search:
 
     def _records(self, study: optuna.Study) -> list[Record]:
         """Return the completed trials in their order, the initial one first."""
-        done = [trial for trial in study.trials if _RECORD in trial.user_attrs]
+        # One that was killed between its record and its end is done again, and counts then.
+        complete = study.get_trials(states=(optuna.trial.TrialState.COMPLETE,))
+        done = [trial for trial in complete if _RECORD in trial.user_attrs]
         done.sort(key=lambda trial: (not trial.user_attrs.get(_BASE), trial.number))
         return [Record.model_validate_json(trial.user_attrs[_RECORD]) for trial in done]
 

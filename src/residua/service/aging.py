@@ -23,6 +23,8 @@ class Aging:
     """Tells when pictures are too old; a clock that jumps ahead costs none of them at once.
 
     A machine that was asleep looks as one whose clock has jumped: there pictures stay a day longer.
+    Only jumps that this process sees count, and what it does not believe ends with it: a day's wait
+    after each start would let a service that is started every day keep its pictures for ever.
 
     Parameters
     ----------

@@ -90,24 +90,29 @@ class Station:
             limits,
         )
         self.recalibrations = Recalibrations(self.models, self.keeper, settings.retention.keep)
-        self.models.start()
+        try:
+            self.models.start()
+        except BaseException:
+            self._end(save=False)
+            raise
         for model in self.models:
             log("model_served", model=model.name, revision=model.revision, engine=model.engine)
 
     async def close(self) -> None:
         """Finish what was taken, write what is to be kept, end the threads."""
-        await asyncio.to_thread(self._close)
+        await asyncio.to_thread(self._end, save=True)
+        log("stopped")
 
-    def _close(self) -> None:
+    def _end(self, *, save: bool) -> None:
         self.models.close()
         self._pool.shutdown()  # what it decodes goes to the batcher
         self.batcher.close()
-        for model in self.models:
-            self.keeper.save_drift(model)
+        if save:
+            for model in self.models:
+                self.keeper.save_drift(model)
         self.keeper.close()
         if self._lock is not None:
             os.close(self._lock)
-        log("stopped")
 
     @property
     def place(self) -> str:

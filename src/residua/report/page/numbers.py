@@ -20,7 +20,7 @@ from residua.writing import whole_file
 CONTENTS = "contents.json"
 
 
-def check_folder(folder: Path) -> None:
+def check_report_folder(folder: Path) -> None:
     """Refuse, before any work is done, a folder that holds something other than a report.
 
     Raises

@@ -16,15 +16,14 @@ from residua.evaluation.scored import ScoredSet, scorer_of
 from residua.images.source import ImageSource
 from residua.report.figures import Display
 from residua.report.page.gallery import Gallery, gallery_of
-from residua.report.page.numbers import check_folder, write_folder
+from residua.report.page.numbers import check_report_folder, write_folder
 from residua.report.page.render import rendered
 from residua.report.page.steps import live_payload
 from residua.report.recipe import Recipe, recipe_of
 from residua.report.sections import FigureBlock, Section, TableBlock
 from residua.report.standard import standard_sections
 from residua.workspace import alone_in
-from residua.writing import check_folder as can_be_written
-from residua.writing import whole_file
+from residua.writing import check_folder, whole_file
 
 MOST_BYTES = 10_000_000
 # Of that, what is left free for what cannot be foreseen to the byte.
@@ -155,9 +154,9 @@ def check_report(final: Path, max_gallery: int = 0) -> Path:
         raise OutputError(f"the folder {parent} does not exist; make it first: mkdir -p {parent}")
     if final.is_dir():
         raise OutputError(f"{final} is a folder; choose another name for the report")
-    can_be_written(parent)
+    check_folder(parent)
     folder = final.with_suffix("")
-    check_folder(folder)
+    check_report_folder(folder)
     return folder
 
 

@@ -30,20 +30,32 @@ from residua.watching.notices import Notices
 SCORES_THEN = (9.87357, 1.07696)
 """Of two pictures, by the version that wrote the kept bundles."""
 BY_NAME = {case.name: case for case in CASES}
-OPENED: list[str] = []
-"""Paths that this process has opened, once `watch_opening` was asked for."""
+
+
+class Watch:
+    """Notes every file that Python opens while it is on; a hook cannot be taken off again."""
+
+    def __init__(self) -> None:
+        self.on = False
+        self.opened: list[str] = []
+        sys.addaudithook(self.note)
+
+    def note(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if self.on and event == "open" and isinstance(arguments[0], str):
+            self.opened.append(arguments[0])
 
 
 @pytest.fixture(scope="session")
-def watch_opening() -> list[str]:
-    """Note every file that Python opens; a hook cannot be taken off again."""
+def watch() -> Watch:
+    return Watch()
 
-    def note(event: str, arguments: tuple[Any, ...]) -> None:
-        if event == "open" and isinstance(arguments[0], str):
-            OPENED.append(arguments[0])
 
-    sys.addaudithook(note)
-    return OPENED
+@pytest.fixture
+def watch_opening(watch: Watch) -> Iterator[list[str]]:
+    watch.opened.clear()
+    watch.on = True
+    yield watch.opened
+    watch.on = False
 
 
 def score(folder: Path) -> None:

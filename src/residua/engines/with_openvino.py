@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from residua.bundle import Bundle
 from residua.engines.base import Engine, Load, Precision
-from residua.scoring.verdicts import ScoredBatch
+from residua.scoring.verdicts import ScoredBatch, with_numbers
 
 _HINTS: dict[Precision, str] = {"float32": "f32", "bf16": "bf16"}
 
@@ -37,11 +37,17 @@ class OpenVinoEngine(Engine):
         self._own = threading.local()
 
     def __call__(self, images: NDArray[np.uint8]) -> ScoredBatch:
-        """Score pictures (B, H, W, C); see `Engine`."""
+        """Score pictures (B, H, W, C); see `Engine`.
+
+        Raises
+        ------
+        EngineFailed
+            A score is no number.
+        """
         request = getattr(self._own, "request", None)
         if request is None:
             request = self._own.request = self._compiled.create_infer_request()
         request.infer({0: np.ascontiguousarray(images)}, share_inputs=True)
         # Copies: the next call writes to the same memory.
         scores, *others = (np.array(request.get_tensor(output).data) for output in self._outputs)
-        return ScoredBatch(scores.astype(np.float64), *others)
+        return with_numbers(ScoredBatch(scores.astype(np.float64), *others))

@@ -23,15 +23,19 @@ class Unknown(Exception):
 class Value:
     """A value's shape and, where it is small and hangs on no picture, its numbers.
 
+    ``wide`` says whether each of its numbers takes 8 bytes, and not 4 at most.
+
     Raises
     ------
     BundleRefused
         It has more sides, or longer ones, than any value that fits into memory.
     """
 
-    __slots__ = ("numbers", "shape", "size")
+    __slots__ = ("numbers", "shape", "size", "wide")
 
-    def __init__(self, shape: tuple[int, ...], numbers: NDArray[Any] | None = None) -> None:
+    def __init__(
+        self, shape: tuple[int, ...], numbers: NDArray[Any] | None = None, wide: bool = False
+    ) -> None:
         # Looked at first: the product of thousands of large numbers takes long.
         if len(shape) > _MOST_SIDES or any(abs(side) > _LONGEST_SIDE for side in shape):
             raise BundleRefused(
@@ -42,6 +46,12 @@ class Value:
         self.shape = tuple(int(side) for side in shape)
         self.size = math.prod(self.shape)
         self.numbers = numbers if self.size <= SMALL else None
+        self.wide = wide
+
+    @property
+    def room(self) -> int:
+        """What it takes of memory, in numbers of 4 bytes."""
+        return self.size << self.wide
 
     @property
     def rank(self) -> int:

@@ -229,7 +229,7 @@ def test_what_is_tried_leaves_nothing_behind(
 
 
 def test_a_network_of_another_package_is_not_imported_unasked(
-    opened: Bundle, measured: Choice
+    opened: Bundle, measured: Choice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = opened.manifest.model.model_copy(update={"package": "evil 1.0"})
     manifest = opened.manifest.model_copy(update={"model": model})
@@ -240,6 +240,8 @@ def test_a_network_of_another_package_is_not_imported_unasked(
     remember(measured, opened)
     assert remembered(opened, 2, "float32") == measured
     assert remembered(named, 2, "float32") is None
+    here = (DEFAULT, "torch")
+    monkeypatch.setattr("residua.engines.registry.find_spec", lambda name: name in here or None)
     assert "would import evil 1.0" in in_words(named, 2)
 
 

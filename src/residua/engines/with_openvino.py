@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import threading
 from typing import Any
 
@@ -22,6 +23,7 @@ class OpenVinoEngine(Engine):
 
     def __init__(self, bundle: Bundle, load: Load, precision: Precision) -> None:
         import openvino
+        from openvino.frontend import FrontEndManager
 
         self.precision = precision
         core = openvino.Core()
@@ -31,7 +33,9 @@ class OpenVinoEngine(Engine):
             "INFERENCE_NUM_THREADS": load.threads,
             "NUM_STREAMS": load.at_once,
         }
-        model = core.read_model(bundle.read_graph())
+        # What was looked at is an ONNX file; it is not to be taken for one of another format.
+        reader = FrontEndManager().load_by_framework("onnx")
+        model = reader.convert(reader.load(io.BytesIO(bundle.read_graph())))
         self._compiled: Any = core.compile_model(model, "CPU", settings)
         self._outputs = [self._compiled.output(name) for name in ScoredBatch._fields]
         self._own = threading.local()

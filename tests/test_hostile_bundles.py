@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from safetensors.numpy import load_file, save_file
 from typer.testing import CliRunner
 
 from fuzz.bundle import one, seeds
@@ -21,6 +22,9 @@ from reliability.hostile_cases import CASES, KEPT, SECRET, Case, make, sign
 from residua import BundleScorer, load
 from residua.bundle import CALIBRATION, GRAPH, MANIFEST, WEIGHTS, open_bundle
 from residua.cli import app
+from residua.engines.base import Load
+from residua.engines.opening import open_default
+from residua.engines.with_torch import TorchEngine
 from residua.errors import BundleAltered, BundleError, BundleRefused, EngineFailed
 from residua.recalibration import recalibrate
 from residua.service.models import ServedModels
@@ -30,20 +34,32 @@ from residua.watching.notices import Notices
 SCORES_THEN = (9.87357, 1.07696)
 """Of two pictures, by the version that wrote the kept bundles."""
 BY_NAME = {case.name: case for case in CASES}
-OPENED: list[str] = []
-"""Paths that this process has opened, once `watch_opening` was asked for."""
+
+
+class Watch:
+    """Notes every file that Python opens while it is on; a hook cannot be taken off again."""
+
+    def __init__(self) -> None:
+        self.on = False
+        self.opened: list[str] = []
+        sys.addaudithook(self.note)
+
+    def note(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if self.on and event == "open" and isinstance(arguments[0], str):
+            self.opened.append(arguments[0])
 
 
 @pytest.fixture(scope="session")
-def watch_opening() -> list[str]:
-    """Note every file that Python opens; a hook cannot be taken off again."""
+def watch() -> Watch:
+    return Watch()
 
-    def note(event: str, arguments: tuple[Any, ...]) -> None:
-        if event == "open" and isinstance(arguments[0], str):
-            OPENED.append(arguments[0])
 
-    sys.addaudithook(note)
-    return OPENED
+@pytest.fixture
+def watch_opening(watch: Watch) -> Iterator[list[str]]:
+    watch.opened.clear()
+    watch.on = True
+    yield watch.opened
+    watch.on = False
 
 
 def score(folder: Path) -> None:
@@ -68,6 +84,7 @@ def test_it_is_refused_by_name_and_nothing_outside_is_opened(
             with pytest.raises((BundleError, EngineFailed)) as caught:
                 take(folder)
             assert str(caught.value).isprintable()
+            assert len(str(caught.value)) < 1_000
             break
         take(folder)
     outside = (SECRET, "/etc/passwd", "/dev/zero")
@@ -208,6 +225,61 @@ def test_a_model_that_needs_more_memory_than_is_free_is_not_begun(
         BundleScorer(own, engine="onnxruntime").score_batch(images)
     monkeypatch.setattr(where, lambda: needed)
     assert BundleScorer(own, engine="onnxruntime").score_batch(images).scores.shape == (1,)
+
+
+def test_what_is_free_is_shared_out_among_batches_at_a_time(
+    own: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = open_bundle(own)
+    where = "residua.engines.with_onnx_runtime.free_memory"
+    monkeypatch.setattr(where, lambda: 3 * opened.working_memory)
+    open_default(opened, Load(threads=4, at_once=3))
+    with pytest.raises(EngineFailed, match="of memory are free"):
+        open_default(opened, Load(threads=4, at_once=4))
+
+
+def change_weight(folder: Path, name: str, change: Callable[[Any], Any]) -> None:
+    weights = load_file(folder / WEIGHTS)
+    weights[name] = change(weights[name])
+    save_file(weights, folder / WEIGHTS)
+    sign(folder)
+
+
+def test_finite_weights_that_overflow_give_no_verdict(own: Path) -> None:
+    change_weight(own, "to_code.weight", lambda w: np.full_like(w, 3e38))
+    images = np.full((2, 8, 8), 200, np.uint8)
+    with pytest.raises(EngineFailed, match="NaN or infinite"):
+        load(own).predict(images)
+    engine = TorchEngine(open_bundle(own), Load(threads=1, at_once=1), "float32")
+    with pytest.raises(EngineFailed, match="NaN or infinite"):
+        engine(images[..., None])
+
+
+def test_a_score_whose_numbers_do_not_go_together_is_refused_when_it_is_loaded(own: Path) -> None:
+    change_weight(own, "score.parts.3.references", lambda w: np.repeat(w, 2, axis=1))
+    with pytest.raises(BundleAltered, match="does not fit"):
+        load(own)
+
+
+def test_what_is_not_trained_may_be_infinite_but_not_nan(own: Path) -> None:
+    name = "encoder.1.running_var"
+    change_weight(own, name, lambda w: np.full_like(w, np.inf))
+    load(own)
+    change_weight(own, name, lambda w: np.full_like(w, np.nan))
+    with pytest.raises(BundleAltered, match="NaN or infinite"):
+        load(own)
+
+
+def test_a_grid_larger_than_any_picture_is_no_manifest(own: Path) -> None:
+    manifest = json.loads((own / MANIFEST).read_text())
+    manifest["model"]["backbone"] = {
+        "name": "b", "sha256": "0", "maps": ["m"], "descriptor": None, "channels": [1],
+        "grid": [10**9, 1], "width": 1,
+    }  # fmt: skip
+    (own / MANIFEST).write_text(json.dumps(manifest))
+    sign(own)
+    with pytest.raises(BundleError, match=r"grid\.0"):
+        open_bundle(own)
 
 
 @pytest.mark.parametrize("schema", [1, 2])

@@ -37,7 +37,7 @@ def checks() -> Iterator[Check]:
     yield Check(
         "hostile-bundles",
         "A hostile bundle with fitting checksums is refused by name, in seconds and little memory, "
-        "and nothing outside of it is opened, written or run.",
+        "and Python opens, writes and runs nothing outside of it.",
         _run,
     )
 
@@ -83,12 +83,16 @@ def trial(case: Case, folder: Path) -> tuple[Trial, int]:
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
-        os.close(reading)
-        signal.alarm(_PATIENCE)  # ends the process, and is then seen from without
-        os.chdir(folder)
-        with os.fdopen(writing, "w") as answer:
-            answer.write(json.dumps(asdict(tried(bundle))))
-        os._exit(0)
+        # Whatever is raised here, the loop of the parent does not go on in this process as well.
+        try:
+            os.close(reading)
+            signal.alarm(_PATIENCE)  # ends the process, and is then seen from without
+            os.chdir(folder)
+            with os.fdopen(writing, "w") as answer:
+                answer.write(json.dumps(asdict(tried(bundle))))
+            os._exit(0)
+        finally:
+            os._exit(1)
     os.close(writing)
     with os.fdopen(reading) as answer:
         said = answer.read()

@@ -165,6 +165,19 @@ def _zip_bomb(folder: Path) -> None:
     _npz(folder, {"scores.npy": content}, method=zipfile.ZIP_DEFLATED)
 
 
+def _packed_otherwise(method: int, folder: Path) -> None:
+    """Too much in few bytes, by a way of packing that unpacks all of it at once."""
+    _npz(folder, {"scores.npy": _npy_header(f"({1 << 26},)", bytes(1 << 29))}, method=method)
+
+
+def _encrypted(folder: Path) -> None:
+    _npz(folder, {"scores.npy": _npy(np.arange(9.0))})
+    content = bytearray((folder / CALIBRATION).read_bytes())
+    content[6] |= 1
+    content[content.index(b"PK\1\2") + 8] |= 1
+    (folder / CALIBRATION).write_bytes(content)
+
+
 def _many_entries(folder: Path) -> None:
     _npz(folder, {f"{number}.npy": b"" for number in range(10_000)})
 
@@ -387,6 +400,7 @@ CASES: tuple[Case, ...] = (
     Case("a manifest of 100 MB", partial(_bytes, MANIFEST, b" " * 10**8)),
     Case("a history of 100,000 epochs", _long_history),
     Case("pictures of 10⁹ × 10⁹", partial(_set, "input.height", 10**9)),
+    Case("a name of a million letters", partial(_set, "x" * 1_000_000, 1)),
     Case("pictures of -8 rows", partial(_set, "input.height", -8)),
     Case("a schema of tomorrow", partial(_set, "schema_version", 99)),
     Case("a list for a name", partial(_set, "model.name", ["conv"])),
@@ -402,6 +416,11 @@ CASES: tuple[Case, ...] = (
     Case("a score that is code", partial(_set, "settings.score", "knn(__import__('os'))"), "load"),
     Case("calibration scores that are a pickle", _pickle, "score"),
     Case("calibration scores of 134 MB in 130 kB", _zip_bomb, "score"),
+    *(
+        Case(f"calibration scores packed by {name}", partial(_packed_otherwise, method), "score")
+        for name, method in (("bzip2", zipfile.ZIP_BZIP2), ("LZMA", zipfile.ZIP_LZMA))
+    ),
+    Case("calibration scores under a password", _encrypted, "score"),
     Case("calibration scores in 10,000 parts", _many_entries, "score"),
     Case(
         "calibration scores of 8 TB that are not there",
@@ -536,6 +555,56 @@ CASES: tuple[Case, ...] = (
     Case(
         "as many numbers as a picture has light pixels",
         _with_nodes(_nodes(("NonZero", ["images"], ["z"], {}))),
+    ),
+    Case(
+        "a mean of 10⁹ neighbours",
+        _with_nodes(
+            _nodes(
+                ("Cast", ["images"], ["x"], {"to": 1}),
+                ("LRN", ["x"], ["z"], {"size": 2 * 10**9 + 1}),
+            )
+        ),
+    ),
+    Case(
+        "a product of four with 10¹⁰ numbers in between",
+        _with_nodes(
+            _nodes(("Einsum", ["a", "b", "a", "b"], ["z"], {"equation": "a,b,a,b->"})),
+            a=np.ones(100_000, "f4"),
+            b=np.ones(100_000, "f4"),
+        ),
+    ),
+    Case(
+        "a shape of a thousand sides",
+        _with_nodes(
+            _nodes(("ConstantOfShape", ["s"], ["z"], {})), s=np.full(1_000, 2**62 - 1, "i8")
+        ),
+    ),
+    Case(
+        "chance by the name of dropout",
+        _with_nodes(
+            _nodes(
+                ("Cast", ["images"], ["x"], {"to": 1}),
+                ("Dropout", ["x", "share", "training"], ["z"], {}),
+            ),
+            share=np.float32(0.5),
+            training=np.bool_(True),
+        ),
+    ),
+    Case(
+        "a size that differs where it is rounded",
+        _with_nodes(
+            _nodes(
+                ("Cast", ["exact"], ["half"], {"to": 16}),
+                ("Cast", ["half"], ["back"], {"to": 1}),
+                ("Sub", ["back", "given"], ["off"], {}),
+                ("Mul", ["off", "much"], ["more"], {}),
+                ("Cast", ["more"], ["many"], {"to": 7}),
+                ("ConstantOfShape", ["many"], ["z"], {}),
+            ),
+            exact=np.array([1.001], "f4"),
+            given=np.array([1.001], "f4"),
+            much=np.array([-1e9], "f4"),
+        ),
     ),
     Case("no scores", partial(_graph, partial(_rename, "scores"))),
     Case("another input", partial(_graph, partial(_rename, "images"))),

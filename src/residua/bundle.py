@@ -601,7 +601,7 @@ def _validated(folder: Path, manifest: dict[str, Any]) -> Manifest:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise NotABundle(f"{folder / MANIFEST}: {where}: {first['msg']}") from error
+        raise NotABundle(f"{folder / MANIFEST}: {where[:200]}: {first['msg'][:300]}") from error
 
 
 def _weight_shapes(path: Path) -> dict[str, tuple[int, ...]]:

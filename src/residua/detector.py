@@ -35,6 +35,7 @@ from residua.scoring.verdicts import (
     VerdictMaker,
     batch_size_for,
     scored_batches,
+    with_numbers,
 )
 from residua.settings import FitSettings
 from residua.storage import local_path
@@ -349,11 +350,17 @@ class AutoencoderDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  #
         )
 
     def score_batch(self, images: NDArray[np.uint8]) -> ScoredBatch:
-        """Score pictures (B, H, W, C), uint8, of the model's own input size."""
+        """Score pictures (B, H, W, C), uint8, of the model's own input size.
+
+        Raises
+        ------
+        EngineFailed
+            A score is NaN or infinite.
+        """
         device = next(self.graph_.parameters()).device
         with torch.inference_mode(), in_full_float32(device):
             results = self.graph_(torch.from_numpy(np.ascontiguousarray(images)).to(device))
-        return ScoredBatch(*(result.cpu().numpy() for result in results))
+        return with_numbers(ScoredBatch(*(result.cpu().numpy() for result in results)))
 
     def save(self, path: str | os.PathLike[str]) -> Path | str:
         """Save the fitted model as a bundle, a folder that `load` and the command line read.

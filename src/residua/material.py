@@ -191,7 +191,7 @@ class Features(Material):
             raise ConfigurationError(
                 f"the pictures have {spec.channels} channels; a backbone sees 1 or 3"
             )
-        self.backbone = self.network.record(spec.height, spec.width)
+        self.backbone = self.network.record(spec.height, spec.width, batch_size_for(spec))
         self.layout = feature_layout(self.backbone)
         self.assembly = Assembly(self.backbone.channels, self.backbone.width, self.backbone.grid)
 

@@ -251,7 +251,7 @@ class BundleScorer:
         if self._wanted != AUTO:
             return self._wanted, self._precision
         if self._alone is None:  # asked once: a service scores one picture after the other
-            self._alone = len(list(candidates(self._precision))) == 1
+            self._alone = len(list(candidates(self._bundle, self._precision))) == 1
             self._choice = self._choice or remembered(self._bundle, self._threads, self._precision)
         if self._alone:
             return DEFAULT, "float32"

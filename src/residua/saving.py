@@ -71,8 +71,11 @@ def load_graph(bundle: Bundle) -> ScoringGraph:
         _check_sizes(bundle)
         graph = feature_graph_of(bundle) if record.backbone else _pixel_graph(bundle)
         state = load(bundle.read_weights())
-        _check_finite(state)
+        _check_finite(state, graph)
         _take(graph, state)
+        # A score's own numbers have no shape that is known before; whether they fit, this tells.
+        with torch.inference_mode():
+            graph.eval()(torch.zeros((1, *bundle.manifest.input.shape), dtype=torch.uint8))
     except BundleError:
         raise
     except (ConfigurationError, SafetensorError, *_OF_OTHER_SHAPES) as error:
@@ -120,9 +123,12 @@ def _check_sizes(bundle: Bundle) -> None:
             )
 
 
-def _check_finite(state: dict[str, Tensor]) -> None:
+def _check_finite(state: dict[str, Tensor], graph: ScoringGraph) -> None:
+    trained = {name for name, _ in graph.model.named_parameters()}
     for name, value in state.items():
-        if value.is_complex() or not bool(torch.isfinite(value).all()):
+        # What is not trained may be infinite: a mask that is added is.
+        wrong = ~torch.isfinite(value) if name in trained else torch.isnan(value)
+        if value.is_complex() or bool(wrong.any()):
             raise ValueError(f"{name} holds a number that is NaN or infinite")
 
 

@@ -11,7 +11,7 @@ from residua import BundleScorer
 from residua.bundle import Bundle, open_bundle
 from residua.engines import choice as room
 from residua.engines.apart import measure_apart
-from residua.engines.choice import Choice, in_words, remember, remembered
+from residua.engines.choice import Choice, candidates, in_words, remember, remembered
 from residua.engines.measuring import measure
 from residua.engines.registry import DEFAULT, ENGINES
 from residua.engines.with_torch import TorchEngine
@@ -226,6 +226,23 @@ def test_what_is_tried_leaves_nothing_behind(
         scorer.anomaly_scores(np.tile(blobs, (8, 1, 1)))
     assert scorer.engine is not None
     assert scorer.engine.name == DEFAULT
+
+
+def test_a_network_of_another_package_is_not_imported_unasked(
+    opened: Bundle, measured: Choice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = opened.manifest.model.model_copy(update={"package": "evil 1.0"})
+    manifest = opened.manifest.model_copy(update={"model": model})
+    named = opened.model_copy(update={"manifest": manifest})
+    assert "torch" in {kind.name for kind, _ in candidates(opened, "bf16")}
+    assert "torch" not in {kind.name for kind, _ in candidates(named, "bf16")}
+    # Nor because another bundle with the same graph was measured with it.
+    remember(measured, opened)
+    assert remembered(opened, 2, "float32") == measured
+    assert remembered(named, 2, "float32") is None
+    here = (DEFAULT, "torch")
+    monkeypatch.setattr("residua.engines.registry.find_spec", lambda name: name in here or None)
+    assert "would import evil 1.0" in in_words(named, 2)
 
 
 def test_it_says_which_engine_and_why(

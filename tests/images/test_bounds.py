@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -72,6 +73,23 @@ def test_nothing_between_scans_hides_them(between: bytes) -> None:
     own = count_scans(io.BytesIO(content), 10_000)
     hidden = content[:-2] + (between + last) * 5 + content[-2:]
     assert count_scans(io.BytesIO(hidden), 10_000) == own + 5
+
+
+def test_a_jpeg_of_holes_is_not_read_to_count_its_scans(tmp_path: Path) -> None:
+    path = tmp_path / "x.jpg"
+    path.write_bytes(jpeg_of_scans(64, 0))
+    with path.open("r+b") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(ImageTooCostly, match="has 1,099,511,627,776 bytes"):
+        decode_image(path, InputSpec(height=8, width=8, channels=1))
+
+
+def test_a_file_of_holes_is_not_read_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    with path.open("wb") as file:
+        file.truncate((1 << 30) + 1)
+    with CountedFile(open(path, "rb", buffering=0)) as stream, pytest.raises(TooManySteps):  # noqa: PTH123
+        stream.read()
 
 
 def test_what_follows_the_end_of_a_jpeg_is_no_scan() -> None:

@@ -118,6 +118,23 @@ def test_the_weights_of_a_saved_model_have_the_shapes_that_safetensors_reads() -
     assert shapes_within(content, len(content)) == expected
 
 
+@pytest.mark.parametrize("kind", ["u2", "u4", "u8", "c8", "f2", "?"])
+def test_weights_of_every_type_that_safetensors_writes_are_taken(kind: str) -> None:
+    from safetensors.numpy import save
+
+    content = save({"a": np.ones((2, 3), kind)})
+    assert shapes_within(content, len(content)) == {"a": (2, 3)}
+
+
+def test_a_name_longer_than_any_is_refused_in_few_words() -> None:
+    node = h.make_node("Relu" * 1_000, ["x"], ["y"])
+    model = h.make_model(h.make_graph([node], "g", [], []), ir_version=8)
+    model.opset_import[0].version = 17
+    with pytest.raises(BundleRefused, match="has 4,000 bytes") as caught:
+        read_onnx(model.SerializeToString())
+    assert len(str(caught.value)) < 200
+
+
 @pytest.mark.parametrize("compressed", [False, True])
 def test_an_array_is_the_one_that_numpy_wrote(compressed: bool) -> None:
     scores = np.random.default_rng(0).random(500)

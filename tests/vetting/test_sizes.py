@@ -18,10 +18,11 @@ from residua.onnx_runtime import onnx_runtime
 from residua.scoring.errors import ERROR_MAPS, REDUCTIONS
 from residua.scoring.score import picture_score
 from residua.vetting.graph import graph_size
-from residua.vetting.onnx_file import read_onnx
+from residua.vetting.onnx_file import SMALL, read_onnx
 from residua.vetting.operators import OPERATORS
 from residua.vetting.operators_on_numbers import ARITHMETIC
 from residua.vetting.sizes import size_of
+from residua.vetting.values import Value
 
 SHAPE = (20, 12, 3)
 
@@ -99,6 +100,9 @@ Step = tuple[str, list[np.ndarray | None], dict[str, Any]]
 SINGLE: list[Step] = [
     ("AveragePool", [], {"kernel_shape": [3, 2], "strides": [2, 1], "ceil_mode": 1}),
     ("AveragePool", [], {"kernel_shape": [3, 2], "auto_pad": "SAME_UPPER", "strides": [2, 3]}),
+    ("MaxPool", [], {"kernel_shape": [1, 1], "strides": [4, 5], "ceil_mode": 1}),
+    ("MaxPool", [], {"kernel_shape": [2, 2], "strides": [3, 3], "pads": [0, 0, 1, 1],
+                     "ceil_mode": 1}),
     ("MaxPool", [], {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1], "dilations": [2, 1]}),
     ("LpPool", [], {"kernel_shape": [2, 2]}),
     ("GlobalAveragePool", [], {}),
@@ -108,9 +112,13 @@ SINGLE: list[Step] = [
     ("ConvTranspose", [np.ones((4, 3, 3, 2), F)], {"strides": [2, 3], "pads": [1, 0, 0, 1]}),
     ("ConvTranspose", [np.ones((4, 3, 3, 3), F)], {"strides": [2, 2], "output_padding": [1, 1]}),
     ("ConvTranspose", [np.ones((4, 3, 3, 3), F)], {"group": 2, "dilations": [2, 1]}),
+    ("ConvTranspose", [np.ones((4, 3, 3, 3), F)], {"strides": [2, 3], "auto_pad": "SAME_UPPER"}),
+    ("ConvTranspose", [np.ones((4, 3, 3, 3), F)], {"strides": [2, 3], "auto_pad": "SAME_LOWER"}),
+    ("ConvTranspose", [np.ones((4, 3, 3, 3), F)], {"strides": [2, 2], "auto_pad": "VALID"}),
     ("DepthToSpace", [], {"blocksize": 2}),
     ("SpaceToDepth", [], {"blocksize": 2}),
     ("Resize", [None, np.array([1, 1, 1.7, 0.4], F)], {"mode": "linear"}),
+    ("Resize", [np.zeros((1, 1, 5, 7), F), None, np.array([1, 1, 1.4, 1.3], F)], {"first": True}),
     ("Resize", [None, None, ints(2, 4, 5, 9)], {"mode": "cubic"}),
     ("MatMul", [np.ones((4, 8, 5), F)], {}),
     ("MatMul", [np.ones(8, F)], {}),
@@ -118,6 +126,8 @@ SINGLE: list[Step] = [
     ("Pad", [ints(0, 0, 1, 2, 0, 0, 1, 0)], {"mode": "reflect"}),
     ("Slice", [ints(1, 7), ints(5, -9), ints(2, 3), ints(2, -3)], {}),
     ("Slice", [ints(-2), ints(2**62), ints(-1)], {}),
+    ("Slice", [ints(-100), ints(-(2**63)), ints(1), ints(-1)], {}),
+    ("Slice", [ints(100), ints(-100), ints(1), ints(-3)], {}),
     ("Slice", [ints(-1), ints(-(2**63)), ints(3), ints(-1)], {}),
     ("Gather", [ints(1, 0, 3)], {"axis": 1}),
     ("GatherElements", [np.zeros((2, 2, 6, 8), np.int64)], {"axis": 1}),
@@ -147,6 +157,8 @@ SINGLE: list[Step] = [
     ("InstanceNormalization", [np.ones(4, F), np.ones(4, F)], {}),
     ("BatchNormalization", [np.ones(4, F)] * 4, {}),
     ("LRN", [], {"size": 3}),
+    ("RMSNormalization", [np.ones((6, 8), F)], {"axis": 2}),
+    ("Swish", [], {}),
     ("Softmax", [], {"axis": 1}),
     ("CumSum", [np.array(1, np.int64)], {}),
     ("Trilu", [], {}),
@@ -154,10 +166,16 @@ SINGLE: list[Step] = [
     ("PRelu", [np.ones((4, 1, 1), F)], {}),
     ("Where", [np.zeros((1, 1, 6, 1), B), X, np.ones((3, 1, 1, 1, 1), F)], {"first": True}),
     ("Einsum", [np.ones((8, 5), F)], {"equation": "bcij,jk->bik"}),
+    ("Einsum", [np.ones((8, 5), F)], {"equation": "...j,jk->...k"}),
+    ("Einsum", [np.ones((2, 4, 8, 5), F)], {"equation": "...ij,...jk"}),
+    ("Einsum", [np.ones((8, 5), F)], {"equation": "abcz,zd"}),
+    ("Einsum", [], {"equation": "abcd->db"}),
     ("Gemm", [np.ones((8, 3), F), np.ones((8, 5), F)], {"transA": 1, "first": True}),
     ("GridSample", [np.zeros((2, 3, 5, 2), F)], {}),
     ("OneHot", [ints(0, 1), ints(5), np.array([0, 1], F)], {"axis": 0, "first": True}),
     ("Range", [*np.array([2, 11, 3])], {"first": True}),
+    ("Range", [np.array(0, F), np.array(1, F), np.array(0.1, F)], {"first": True}),
+    ("Range", [np.array(16777216, F), np.array(16777219, F), np.array(1, F)], {"first": True}),
     ("Range", [np.array(2.5, F), np.array(-4, F), np.array(-1, F)], {"first": True}),
     ("ConstantOfShape", [ints(3, 0, 2)], {"first": True}),
     ("EyeLike", [np.zeros((3, 4), F)], {"first": True}),
@@ -194,7 +212,7 @@ def single(step: Step, outputs: int = 1) -> tuple[bytes, dict[str, np.ndarray]]:
         [onnx.ValueInfoProto(name=name) for name in results],
         held,
     )
-    opset = 16 if operator == "GridSample" else 17
+    opset = {"GridSample": 16, "RMSNormalization": 23, "Swish": 24}.get(operator, 17)
     model = h.make_model(graph, opset_imports=[h.make_opsetid("", opset)], ir_version=8)
     return model.SerializeToString(), given
 
@@ -243,6 +261,87 @@ def test_a_shape_that_is_computed_from_shapes_is_followed() -> None:
     size_of(read_onnx(data), {"x": (6, 3, 4)}, {"zeros": (4, 2, 4)})
 
 
+def as_size(*nodes: Any, **tensors: Any) -> bytes:
+    """Write nodes that compute ``n``, and as many zeros."""
+    return chain(
+        *nodes,
+        h.make_node("Cast", ["n"], ["whole"], to=7),
+        h.make_node("Reshape", ["whole", "row"], ["sides"]),
+        h.make_node("ConstantOfShape", ["sides"], ["zeros"]),
+        row=ints(1),
+        **tensors,
+    )
+
+
+@pytest.mark.parametrize(
+    ("node", "tensors"),
+    [
+        (h.make_node("Div", ["a", "b"], ["n"]), {"a": ints(-7), "b": ints(-2)}),
+        (h.make_node("ReduceSum", ["a"], ["n"]), {"a": np.array([3, 4, 5], np.int32)}),
+        (h.make_node("ReduceProd", ["a"], ["n"]), {"a": np.array([3, 4, 5], np.int32)}),
+        (h.make_node("Floor", ["a"], ["n"]), {"a": np.array([2.7], F)}),
+        (h.make_node("Mul", ["a", "b"], ["n"]), {"a": np.array([1.4], F), "b": np.array([5], F)}),
+        (h.make_node("Cast", ["a"], ["n"], to=1), {"a": ints(2**24 + 1)}),
+    ],
+)
+def test_a_size_that_is_computed_is_the_one_that_the_engine_computes(
+    node: Any, tensors: dict[str, np.ndarray]
+) -> None:
+    data = as_size(node, **tensors)
+    zeros = computed(onnx.load_from_string(data), {"x": np.zeros((1, 3, 4), F)})["zeros"]
+    size_of(read_onnx(data), {"x": (1, 3, 4)}, {"zeros": zeros})
+
+
+def through(kind: int) -> list[Any]:
+    """Bring a number to another type and back."""
+    there, back = h.make_node("Cast", ["a"], ["half"], to=kind), TensorProto.FLOAT
+    return [there, h.make_node("Cast", ["half"], ["n"], to=back)]
+
+
+@pytest.mark.parametrize(
+    ("nodes", "tensors"),
+    [
+        ([h.make_node("Div", ["a", "b"], ["n"])], {"a": ints(2**62 + 1), "b": ints(2**61)}),
+        (through(TensorProto.BFLOAT16), {"a": np.array([257.0], F)}),
+        (through(TensorProto.FLOAT16), {"a": np.array([2049.0], F)}),
+        ([h.make_node("Cast", ["a"], ["n"], to=2)], {"a": np.array([300.0], F)}),
+        ([h.make_node("ReduceSum", ["a"], ["n"])], {"a": np.full(40, 0.1, F)}),
+        ([h.make_node("ReduceProd", ["a"], ["n"])], {"a": np.full(2, 2**20, np.int64)}),
+        ([h.make_node("Range", ["a", "b", "c"], ["r"]), h.make_node("ReduceMax", ["r"], ["n"])],
+         {"a": np.array(0, F), "b": np.array(9, F), "c": np.array(0.1, F)}),
+    ],
+)  # fmt: skip
+def test_no_size_is_taken_from_what_engines_may_round_otherwise(
+    nodes: list[Any], tensors: dict[str, np.ndarray]
+) -> None:
+    data = as_size(*nodes, **tensors)
+    with pytest.raises(BundleRefused, match="not known beforehand"):
+        size_of(read_onnx(data), {"x": (1, 3, 4)}, {})
+
+
+def test_numbers_of_8_bytes_count_twice() -> None:
+    data = chain(
+        h.make_node("Cast", ["x"], ["wide"], to=11),
+        h.make_node("Add", ["wide", "wide"], ["sum"]),
+        h.make_node("Cast", ["sum"], ["narrow"], to=1),
+    )
+    assert size_of(read_onnx(data), {"x": (2, 3, 4)}, {}).numbers == 2 * (24 + 24)
+
+
+@pytest.mark.parametrize("shape", [(2**41,), (1,) * 17])
+def test_a_value_of_too_many_or_too_long_sides_is_refused_before_it_is_multiplied(
+    shape: tuple[int, ...],
+) -> None:
+    with pytest.raises(BundleRefused, match="are the most that are taken"):
+        Value(shape)
+
+
+def test_a_list_longer_than_any_node_needs_is_not_gone_through() -> None:
+    data = chain(h.make_node("ReduceSum", ["x", "axes"], ["y"]), axes=np.zeros(SMALL, np.int64))
+    with pytest.raises(BundleRefused, match="4096 numbers for the axes"):
+        size_of(read_onnx(data), {"x": (1, 3, 4)}, {})
+
+
 @pytest.mark.parametrize(
     ("nodes", "said"),
     [
@@ -252,6 +351,9 @@ def test_a_shape_that_is_computed_from_shapes_is_followed() -> None:
         ([h.make_node("Relu", [], ["y"])], "used as it cannot be"),
         ([h.make_node("Concat", ["x", "x"], ["y"], axis=7)], "used as it cannot be"),
         ([h.make_node("Conv", ["x", "x"], ["y"], strides=[0])], "used as it cannot be"),
+        ([h.make_node("Dropout", ["x", "", "x"], ["y"])], "training_mode"),
+        ([h.make_node("LRN", ["x"], ["y"], size=8)], "used as it cannot be"),
+        ([h.make_node("Einsum", ["x"] * 3, ["y"], equation="abc,abc,abc->")], "cannot be"),
         ([h.make_node("NoSuch", ["x"], ["y"])], "not one that saved models may use"),
     ],
 )

@@ -42,7 +42,13 @@ class Engine(ABC):
 
     @abstractmethod
     def __call__(self, images: NDArray[np.uint8]) -> ScoredBatch:
-        """Score pictures (B, H, W, C) of the model's own input size; from any thread."""
+        """Score pictures (B, H, W, C) of the model's own input size; from any thread.
+
+        Raises
+        ------
+        EngineFailed
+            It cannot, or a score is no number; see `residua.scoring.verdicts.with_numbers`.
+        """
 
 
 _OTHERS_TOLERANCE: dict[Precision, float] = {"float32": 1e-3, "bf16": 0.1}

@@ -101,10 +101,15 @@ class Choice(BaseModel):
         )
 
 
-def candidates(precision: Precision) -> Iterator[tuple[EngineKind, Precision]]:
-    """Yield what is installed here, in every arithmetic that is allowed."""
+def candidates(bundle: Bundle, precision: Precision) -> Iterator[tuple[EngineKind, Precision]]:
+    """Yield what is installed here, in every arithmetic that is allowed.
+
+    torch would import the package of a network that is not built in, since the bundle names it:
+    it is not tried unasked.
+    """
+    imports = bundle.manifest.model.package is not None
     for kind in ENGINES.values():
-        if kind.installed:
+        if kind.installed and not (imports and kind.name == "torch"):
             yield kind, "float32"
             if precision == "bf16" and "bf16" in kind.precisions:
                 yield kind, "bf16"
@@ -117,7 +122,10 @@ def remembered(bundle: Bundle, threads: int, precision: Precision) -> Choice | N
         choice = Choice.model_validate_json(text)
     except (OSError, ValidationError, ValueError):
         return None
+    # Another bundle with the same graph may name a package where that one named none.
+    allowed = {kind.name for kind, _ in candidates(bundle, precision)}
     usable = bool(choice.measured) and choice.best.failure is None
+    usable &= allowed >= {one.engine for one in choice.measured}
     same = choice.under == circumstances(bundle, threads, precision)
     return choice if same and usable else None
 
@@ -142,7 +150,9 @@ def _in_float32(bundle: Bundle, threads: int) -> str:
     if choice is not None:
         return choice.why()
     default = f"{ENGINES[DEFAULT].title} {ENGINES[DEFAULT].version}"
-    if len(list(candidates("float32"))) == 1:
+    if len(list(candidates(bundle, "float32"))) == 1:
+        if bundle.manifest.model.package is not None:
+            return f"{default}; torch, which would import {bundle.manifest.model.package}, if named"
         return f"{default}, the only one that is installed"
     return f"{default}, until others are measured: residua engines {bundle.path}"
 

@@ -52,7 +52,9 @@ def measure(
     load, spread, began = Load(threads, at_once=threads), spread_of(bundle), time.perf_counter()
     default = open_default(bundle, load)
     default_start = time.perf_counter() - began
-    tried = [_try(*one, bundle, load, default, probe, spread) for one in candidates(precision)]
+    tried = [
+        _try(*one, bundle, load, default, probe, spread) for one in candidates(bundle, precision)
+    ]
     speeds, failures = _speeds(tried, probe[:batch], threads)
     starts = {DEFAULT: default_start}
     for one in tried:  # the second time, with another precision, a package is imported already

@@ -12,7 +12,7 @@ from residua.engines.base import Engine, Load, Precision
 from residua.errors import BundleError, EngineFailed
 from residua.images.free_memory import free_memory
 from residua.onnx_runtime import onnx_runtime
-from residua.scoring.verdicts import ScoredBatch
+from residua.scoring.verdicts import ScoredBatch, with_numbers
 from residua.vetting.text import shown
 
 _QUIET = 3
@@ -41,7 +41,7 @@ class OnnxRuntimeEngine(Engine):
         # What was looked at is an ONNX file; it is not to be taken for one of another format.
         options.add_session_config_entry("session.load_model_format", "ONNX")
         graph = bundle.read_graph()
-        _require_room(bundle)
+        _require_room(bundle, load.at_once)
         try:
             self._session: Any = ort.InferenceSession(
                 graph, options, providers=["CPUExecutionProvider"]
@@ -66,18 +66,12 @@ class OnnxRuntimeEngine(Engine):
                 f"ONNX Runtime cannot score {len(images)} pictures of "
                 f"{images.shape[1]} × {images.shape[2]}: {shown(str(error))}"
             ) from error
-        scored = ScoredBatch(*results)
-        if scored.scores.dtype.kind != "f" or not np.isfinite(scored.scores).all():
-            raise EngineFailed(
-                "the saved model gives scores that are NaN or infinite, on which no verdict is "
-                "possible; its weights may be damaged: fit anew"
-            )
-        return scored
+        return with_numbers(ScoredBatch(*results))
 
 
-def _require_room(bundle: Bundle) -> None:
+def _require_room(bundle: Bundle, at_once: int) -> None:
     """Refuse a model that would take more memory than there is, before the system ends us."""
-    free, wanted = free_memory(), bundle.working_memory
+    free, wanted = free_memory(), bundle.working_memory * at_once
     if free is not None and wanted > free:
         raise EngineFailed(
             f"scoring with {bundle.path} takes some {wanted / 1e9:.3g} GB at a time and "

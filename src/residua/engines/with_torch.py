@@ -14,7 +14,7 @@ from residua.bundle import Bundle
 from residua.engines.base import Engine, Load, Precision
 from residua.graph import in_full_float32
 from residua.saving import load_graph
-from residua.scoring.verdicts import ScoredBatch
+from residua.scoring.verdicts import ScoredBatch, with_numbers
 
 
 class TorchEngine(Engine):
@@ -34,9 +34,15 @@ class TorchEngine(Engine):
         )
 
     def __call__(self, images: NDArray[np.uint8]) -> ScoredBatch:
-        """Score pictures (B, H, W, C); see `Engine`."""
+        """Score pictures (B, H, W, C); see `Engine`.
+
+        Raises
+        ------
+        EngineFailed
+            A score is no number.
+        """
         with self._turn, torch.inference_mode(), _threads(self._threads):
-            return self._computed(torch.from_numpy(np.ascontiguousarray(images)))
+            return with_numbers(self._computed(torch.from_numpy(np.ascontiguousarray(images))))
 
     def _computed(self, images: torch.Tensor) -> ScoredBatch:
         with (

@@ -169,8 +169,8 @@ class Backbone:
             ) from error
         return found
 
-    def record(self, height: int, width: int) -> BackboneRecord:
-        """Decide what is taken of it for pictures of a size.
+    def record(self, height: int, width: int, batch: int = 1) -> BackboneRecord:
+        """Decide what is taken of it for pictures of a size, ``batch`` of which are scored at once.
 
         Raises
         ------
@@ -182,7 +182,8 @@ class Backbone:
         names = (*self.all_maps, *self.vectors)
         found = self.run(blank, names)
         try:
-            size_of(read_onnx(self.graph), {self.input: (1, CHANNELS, height, width)}, {})
+            for count in sorted({1, batch}):
+                size_of(read_onnx(self.graph), {self.input: (count, CHANNELS, height, width)}, {})
         except BundleRefused as error:
             raise ConfigurationError(
                 f"the backbone {self.name} cannot be part of a saved model: {error}; export it "

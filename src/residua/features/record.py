@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from residua.images.preprocess import MAX_SIDE
+
+_Side = Annotated[int, Field(ge=1, le=MAX_SIDE)]
 
 
 class BackboneRecord(BaseModel):
@@ -21,7 +27,7 @@ class BackboneRecord(BaseModel):
     coarsest map."""
     channels: tuple[int, ...]
     """Channels of each map."""
-    grid: tuple[int, int]
+    grid: tuple[_Side, _Side]
     """Rows and columns to which all maps are brought: those of the map of stride 16, or the
     nearest."""
     width: int

@@ -16,6 +16,7 @@ TO_OPEN = 1 << 25
 TO_COUNT_FRAMES = 1 << 26
 _TO_DECODE, _A_BYTE = 1 << 29, 64
 _BOUND_ELSEWHERE = 1 << 62
+_MOST_AT_ONCE = 1 << 30
 
 
 class TooManySteps(Exception):
@@ -77,6 +78,12 @@ class CountedFile(Counted, io.BufferedReader):
 
     def read(self, size: int | None = -1, /) -> bytes:
         """Read as `io.BufferedReader` does."""
+        if size is None or size < 0:
+            here = self.tell()
+            # A file of nothing but holes is as long as it likes.
+            if self.seek(0, io.SEEK_END) - here > _MOST_AT_ONCE:
+                raise TooManySteps
+            self.seek(here)
         content = io.BufferedReader.read(self, size)
         self._count(0 if size is None or size < 0 else len(content))
         return content

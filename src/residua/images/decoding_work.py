@@ -32,6 +32,9 @@ _LEAST_WIDTH, _FEW_ROWS = 16, 1 << 20
 # Tiles are unpacked whole, whatever the picture has of them; most programs write some 256 a side.
 _MOST_OF_A_TILE = 1 << 22
 
+# A JPEG beyond is not read to count its scans: some cameras append a film, none a disk.
+_LEAST_BYTES, _BYTES_A_PIXEL = 1 << 26, 64
+
 _START_OF_SCAN, _END = 0xDA, 0xD9
 # All but escaped data, restarts and fill.
 _MARKER = re.compile(rb"\xff([^\x00\xd0-\xd7\xff])")
@@ -74,7 +77,7 @@ def check_work(image: Image.Image, name: str, max_pixels: int) -> None:
     if isinstance(image, TiffImageFile):
         _check_tiles(image, name)
     if isinstance(image, JpegImageFile):
-        scans = _scans_of(image, enough=SCANS * max_pixels // pixels + 1)
+        scans = _scans_of(image, name, enough=SCANS * max_pixels // pixels + 1)
         work, why = pixels * scans // SCANS, f"goes over its pixels {scans:,} times or more"
     elif codec == "jpeg2k":
         work, why = pixels * _JPEG2000, "is JPEG 2000, which takes long"
@@ -89,7 +92,8 @@ def check_work(image: Image.Image, name: str, max_pixels: int) -> None:
     if work > max(max_pixels, pixels):
         raise ImageTooCostly(
             f"{name} is {image.width} × {image.height} and {why}: the work of {work:,} pixels; the "
-            f"limit is {max_pixels:,}; convert it to PNG, or raise max_pixels if you trust the file"
+            f"limit is {max_pixels:,}; convert it to PNG, or, from Python, raise max_pixels if you "
+            f"trust the file"
         )
 
 
@@ -118,7 +122,7 @@ def count_scans(stream: IO[bytes], enough: int) -> int:
     return scans
 
 
-def _scans_of(image: JpegImageFile, enough: int) -> int:
+def _scans_of(image: JpegImageFile, name: str, enough: int) -> int:
     """Return 1 where the decoder looks at no more than the first scan."""
     stream = image.fp
     assert stream is not None
@@ -126,6 +130,12 @@ def _scans_of(image: JpegImageFile, enough: int) -> int:
     try:
         if "progressive" not in image.info and _all_in_one_scan(stream, here, image.layers):
             return 1
+        size, most = _size_of(stream), _LEAST_BYTES + _BYTES_A_PIXEL * image.width * image.height
+        if size > most:
+            raise ImageTooCostly(
+                f"{name} is {image.width} × {image.height} and has {size:,} bytes; a JPEG of this "
+                f"size may have {most:,}; convert it to PNG"
+            )
         stream.seek(0)
         return count_scans(stream, enough)
     finally:

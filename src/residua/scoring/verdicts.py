@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from residua.errors import ImageError
+from residua.errors import EngineFailed, ImageError
 from residua.images.parallel import map_in_order
 from residua.images.preprocess import InputSpec
 from residua.images.source import Batch, ImageSource
@@ -52,6 +52,23 @@ class ScoredBatch(NamedTuple):
     """Reconstructions (B, H, W, C) in [0, 1]; where features are rebuilt, views of the codes."""
     latent: NDArray[np.float32]
     """Codes (B, D)."""
+
+
+def with_numbers(scored: ScoredBatch) -> ScoredBatch:
+    """Return the results of a batch whose scores are numbers, on which a verdict is possible.
+
+    Raises
+    ------
+    EngineFailed
+        One is NaN or infinite: weights that are finite may overflow on some pictures, and no
+        limit is below what is no number.
+    """
+    if scored.scores.dtype.kind != "f" or not np.isfinite(scored.scores).all():
+        raise EngineFailed(
+            "the model gives scores that are NaN or infinite, on which no verdict is possible; its "
+            "weights may be damaged: fit anew"
+        )
+    return scored
 
 
 MAPS_FOR_SCALE = 256

@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 _MOST_LISTED = 4_096
 _END = struct.Struct("<4s4H2LH")
 _LONGEST_HEADER = 1_000
+# How NumPy packs. Of the other ways some unpack all at once, whatever is asked for.
+_PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_ENCRYPTED = 1
 
 
 def read_array(content: bytes, name: str, limit: int) -> NDArray[Any]:
@@ -27,9 +30,13 @@ def read_array(content: bytes, name: str, limit: int) -> NDArray[Any]:
         There is none, it is a pickle, or a larger one. A damaged archive fails in many ways.
     """
     _require_short_list(content)
-    with zipfile.ZipFile(io.BytesIO(content)) as archive, archive.open(f"{name}.npy") as file:
-        # As many bytes as may be, whatever the archive says of their number.
-        data = file.read(limit + 1)
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        entry = archive.getinfo(f"{name}.npy")
+        if entry.compress_type not in _PACKED or entry.flag_bits & _ENCRYPTED:
+            raise ValueError(f"{name!r} is packed as NumPy packs nothing")
+        with archive.open(entry) as file:
+            # As many bytes as may be, whatever the archive says of their number.
+            data = file.read(limit + 1)
     if len(data) > limit:
         raise ValueError(f"{name!r} has more than {limit:,} bytes")
     stream = io.BytesIO(data)

@@ -60,6 +60,8 @@ _DTYPES: dict[int, str] = {
     11: "<f8", 12: "<u4", 13: "<u8", 16: "<u2",
 }  # fmt: skip
 _HALVES = (10, 16)
+WIDE = (7, 11, 13)
+"""Types of which a number takes 8 bytes."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,8 @@ class Tensor:
     shape: tuple[int, ...]
     values: NDArray[Any] | None
     """The numbers, where they are few; see `SMALL`."""
+    wide: bool = False
+    """Whether each takes 8 bytes."""
 
 
 Attribute = float | int | bytes | list[float] | list[int] | list[bytes] | Tensor
@@ -228,7 +232,7 @@ def _tensor(reader: Reader, part: memoryview) -> tuple[str, Tensor]:
     values = None
     if size <= SMALL and kind not in _HALVES:
         values = numbers.astype(_DTYPES[kind]).reshape(shape)
-    return name, Tensor(shape, values)
+    return name, Tensor(shape, values, kind in WIDE)
 
 
 def _numbers(data: memoryview, field: int, kind: int) -> NDArray[Any] | None:

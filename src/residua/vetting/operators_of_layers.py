@@ -5,11 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+import numpy as np
+
 from residua.vetting.onnx_file import Node
 from residua.vetting.values import Value, at, broadcast, known, optional, real, whole, wholes, word
 
 Inputs = list[Value | None]
 Results = tuple[list[Value], int]
+
+
+# Letters for the sides that "..." stands for, which no equation can have.
+_FURTHER = "αβγδεζηθ"
 
 
 class _Window:
@@ -42,7 +48,12 @@ class _Window:
             room = side + pad - self.spread[i] * (self.kernel[i] - 1) - 1
             if room < 0:
                 raise ValueError(sides)
-            found.append((-(-room // self.steps[i]) if ceil else room // self.steps[i]) + 1)
+            times = (-(-room // self.steps[i]) if ceil else room // self.steps[i]) + 1
+            # The last one starts within the picture or the border before it.
+            begins = side + (0 if self.auto == b"VALID" else self.pads[i])
+            if ceil and (times - 1) * self.steps[i] >= begins:
+                times -= 1
+            found.append(times)
         return tuple(found)
 
 
@@ -58,10 +69,14 @@ def _convolved_back(node: Node, inputs: Inputs) -> Results:
     window = _Window(node, list(weights.shape[2:]))
     n = len(window.kernel)
     more = wholes(node, "output_padding", [0] * n)
-    if "output_shape" in node.attributes or window.auto != b"NOTSET" or len(x.shape) != n + 2:
+    if "output_shape" in node.attributes or len(x.shape) != n + 2 or len(more) != n:
         raise ValueError("output_shape")
+    if window.auto != b"NOTSET":
+        window.pads = [0] * 2 * n
     sides = tuple(
-        window.steps[i] * (x.shape[2 + i] - 1)
+        window.steps[i] * x.shape[2 + i]
+        if window.auto.startswith(b"SAME")
+        else window.steps[i] * (x.shape[2 + i] - 1)
         + more[i]
         + (window.kernel[i] - 1) * window.spread[i]
         + 1
@@ -106,18 +121,28 @@ def _affine(node: Node, inputs: Inputs) -> Results:
 
 
 def _einsum(node: Node, inputs: Inputs) -> Results:
+    """Of one or two values; what lies between the products of more has sizes of its own."""
     equation = node.attributes["equation"]
-    if not isinstance(equation, bytes):
+    if not isinstance(equation, bytes) or len(inputs) > 2:
         raise TypeError("equation")
-    left, _, right = equation.decode("ascii").replace(" ", "").partition("->")
-    terms = left.split(",")
+    left, arrow, right = equation.decode("ascii").replace(" ", "").partition("->")
+    if not arrow:  # what occurs once, in the order of the alphabet
+        once = (letter for letter in left if letter.isalpha() and left.count(letter) == 1)
+        right = "..." * ("..." in left) + "".join(sorted(once))
     sides: dict[str, int] = {}
-    for term, value in zip(terms, (at(inputs, i) for i in range(len(inputs))), strict=True):
+    others = ""
+    values = [at(inputs, i) for i in range(len(inputs))]
+    for term, value in zip(left.split(","), values, strict=True):
+        more = value.rank - len(term) + 3
+        if "..." in term and 0 <= more <= len(_FURTHER):
+            others = max(others, _FURTHER[len(_FURTHER) - more :], key=len)
+            term = term.replace("...", _FURTHER[len(_FURTHER) - more :], 1)
         for letter, side in zip(term, value.shape, strict=True):
             if not letter.isalpha() or sides.setdefault(letter, side) != side:
                 raise ValueError(term)
-    if "->" not in equation.decode("ascii"):
-        raise ValueError(equation)
+    right = right.replace("...", others, 1)
+    if len(set(right)) != len(right):
+        raise ValueError(right)
     return [Value(tuple(sides[letter] for letter in right))], math.prod(sides.values())
 
 
@@ -133,7 +158,7 @@ def _resized(node: Node, inputs: Inputs) -> Results:
             sides[i] = side
     else:
         for i, scale in zip(axes, real(scales, "its scale"), strict=True):
-            sides[i] = math.floor(sides[i] * scale)
+            sides[i] = int(np.float32(sides[i]) * np.float32(scale))  # as engines round it
     result = Value(tuple(sides))
     return [result], result.size * (16 if mode == b"cubic" else 4)
 

@@ -16,7 +16,6 @@ from residua.vetting.values import (
     computed,
     known,
     optional,
-    real,
     tensor,
     whole,
     wholes,
@@ -55,14 +54,15 @@ def _filled(node: Node, inputs: Inputs) -> Results:
 
 
 def _range(_: Node, inputs: Inputs) -> Results:
-    start, limit, step = (real(at(inputs, i), "its ends")[0] for i in range(3))
-    count = max(0, math.ceil((limit - start) / step))
-    if count > SMALL:
+    for i in range(3):
+        known(at(inputs, i), "its ends")
+    # Scalars of NumPy: the difference is rounded to their type, and the quotient is not.
+    start, limit, step = (np.ravel(at(inputs, i).numbers)[0] for i in range(3))  # type: ignore[arg-type]
+    with np.errstate(all="ignore"):
+        count = max(0, math.ceil(float(limit - start) / float(step)))
+    if count > SMALL or start.dtype.kind != "i":
         return [Value((count,))], count
-    first, delta = at(inputs, 0).numbers, at(inputs, 2).numbers
-    assert first is not None
-    assert delta is not None
-    return [computed(first.ravel()[0] + delta.ravel()[0] * np.arange(count))], count
+    return [computed((start + step * np.arange(count)).astype(start.dtype))], count
 
 
 def _reshaped(node: Node, inputs: Inputs) -> Results:
@@ -171,6 +171,8 @@ def _sliced(_: Node, inputs: Inputs) -> Results:
     sides = list(first.shape)
     for axis, start, end, step in zip(axes, starts, ends, steps, strict=True):
         i = first.axis(axis)
+        # Before the first number is on it, as on the last where it is behind.
+        start = max(start, -sides[i]) if step < 0 else start
         # The least int64 as the end of a slice backwards means: up to the first and with it.
         stop = None if step < 0 and end < -sides[i] else end
         where[i] = slice(start, stop, step)

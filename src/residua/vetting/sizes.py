@@ -12,21 +12,27 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from residua.errors import BundleRefused
-from residua.vetting.onnx_file import Node, OnnxFile
+from residua.vetting.onnx_file import WIDE, Node, OnnxFile, Tensor
 from residua.vetting.operators import OPERATORS
+from residua.vetting.text import shown
 from residua.vetting.values import Unknown, Value
 
 MOST_NUMBERS = 1 << 32
 """Numbers that may be needed at the same time: 16 GiB of float32."""
 MOST_WORK = 10**13
 """Multiplications for one batch, about: minutes of one processor."""
+# Operators whose results are places or sides, and inputs whose type others' results have: of all
+# that are not named it is that of the first input.
+_PLACES = frozenset({"ArgMax", "ArgMin", "Shape", "Size", "TopK"})
+_TYPED_BY = {"CastLike": 1, "DequantizeLinear": 1, "OneHot": 2, "Where": 1}
 
 
 class Size(NamedTuple):
     """What computing one batch takes."""
 
     numbers: int
-    """Numbers that are needed at the same time, at most, without the weights."""
+    """Numbers that are needed at the same time, at most, without the weights; one that takes 8
+    bytes counts twice."""
     work: int
     """Multiplications, about."""
 
@@ -52,7 +58,10 @@ def size_of(
     """
     if sorted(graph.inputs) != sorted(given):
         raise BundleRefused(f"it takes {_listed(graph.inputs)}; wanted {_listed(given)}")
-    values = {name: Value(tensor.shape, tensor.values) for name, tensor in graph.tensors.items()}
+    values = {
+        name: Value(tensor.shape, tensor.values, tensor.wide)
+        for name, tensor in graph.tensors.items()
+    }
     values |= {name: Value(shape) for name, shape in given.items()}
     last_use = {name: at for at, node in enumerate(graph.nodes) for name in node.inputs}
     kept = set(graph.tensors) | set(graph.outputs)
@@ -67,11 +76,11 @@ def size_of(
             if name in values:
                 raise BundleRefused(f"two values are called {name!r}")
             values[name] = value
-            live += value.size
+            live += value.room
         most = max(most, live)
         _check(node, most, work)
         done = {n for n in node.inputs if last_use[n] == at} | set(node.outputs) - set(last_use)
-        live -= sum(values[name].size for name in done if name and name not in kept)
+        live -= sum(values[name].room for name in done if name and name not in kept)
     for name, shape in wanted.items():
         if name not in graph.outputs or name not in values:
             raise BundleRefused(f"it gives {_listed(graph.outputs)}; wanted {_listed(wanted)}")
@@ -104,11 +113,34 @@ def _step(node: Node, values: Mapping[str, Value]) -> tuple[list[Value], int]:
         raise
     except Exception as error:  # a node that makes no sense fails anywhere
         raise BundleRefused(
-            f"the operator {node.operator!r} is used as it cannot be ({type(error).__name__})"
+            f"the operator {node.operator!r} is used as it cannot be ({type(error).__name__}: "
+            f"{shown(str(error)[:100])})"
         ) from error
     if len(found) < len(node.outputs) or any(side < 0 for one in found for side in one.shape):
         raise BundleRefused(f"the operator {node.operator!r} is used as it cannot be")
+    wide = _is_wide(node, inputs)
+    for value in found:
+        value.wide = wide
     return found, work + sum(one.size for one in found)
+
+
+def _is_wide(node: Node, inputs: list[Value | None]) -> bool:
+    """Tell whether each number of the results takes 8 bytes."""
+    attributes = node.attributes
+    if node.operator in _PLACES or {"value_int", "value_ints"} & set(attributes):
+        return True
+    held = attributes.get("value")
+    if isinstance(held, Tensor):
+        return held.wide
+    named = attributes.get({"Cast": "to", "EyeLike": "dtype"}.get(node.operator, ""))
+    if named is not None:
+        return named in WIDE
+    of = _TYPED_BY.get(node.operator, 0)
+    typed_by = inputs[of] if of < len(inputs) else None
+    # Of an input that others are to be like, or that nothing is, the wider is taken.
+    return node.operator not in ("Constant", "ConstantOfShape") and (
+        typed_by is not None and typed_by.wide
+    )
 
 
 def _check(node: Node, numbers: int, work: int) -> None:

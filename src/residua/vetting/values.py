@@ -11,20 +11,47 @@ from numpy.typing import NDArray
 from residua.errors import BundleRefused
 from residua.vetting.onnx_file import SMALL, Node, Tensor
 
+_MOST_SIDES, _LONGEST_SIDE = 16, 1 << 40
+# That say how one node is meant: its axes, borders, parts …
+_MOST_KNOWN = 256
+
 
 class Unknown(Exception):
     """Numbers would have to be known which are not known before the pictures are."""
 
 
 class Value:
-    """A value's shape and, where it is small and hangs on no picture, its numbers."""
+    """A value's shape and, where it is small and hangs on no picture, its numbers.
 
-    __slots__ = ("numbers", "shape", "size")
+    ``wide`` says whether each of its numbers takes 8 bytes, and not 4 at most.
 
-    def __init__(self, shape: tuple[int, ...], numbers: NDArray[Any] | None = None) -> None:
+    Raises
+    ------
+    BundleRefused
+        It has more sides, or longer ones, than any value that fits into memory.
+    """
+
+    __slots__ = ("numbers", "shape", "size", "wide")
+
+    def __init__(
+        self, shape: tuple[int, ...], numbers: NDArray[Any] | None = None, wide: bool = False
+    ) -> None:
+        # Looked at first: the product of thousands of large numbers takes long.
+        if len(shape) > _MOST_SIDES or any(abs(side) > _LONGEST_SIDE for side in shape):
+            raise BundleRefused(
+                f"a value in it has {len(shape):,} sides, of which the longest is "
+                f"{max(map(abs, shape)):.3g}; {_MOST_SIDES} sides of {_LONGEST_SIDE:,} are the "
+                f"most that are taken"
+            )
         self.shape = tuple(int(side) for side in shape)
         self.size = math.prod(self.shape)
         self.numbers = numbers if self.size <= SMALL else None
+        self.wide = wide
+
+    @property
+    def room(self) -> int:
+        """What it takes of memory, in numbers of 4 bytes."""
+        return self.size << self.wide
 
     @property
     def rank(self) -> int:
@@ -57,17 +84,24 @@ def known(value: Value | None, what: str) -> list[int]:
     ------
     Unknown
         They are not.
+    ValueError
+        They are more than any node needs.
     """
-    if value is None or value.numbers is None:
-        raise Unknown(what)
-    return [int(one) for one in np.ravel(value.numbers)]
+    return [int(one) for one in _few(value, what)]
 
 
 def real(value: Value | None, what: str) -> list[float]:
     """Return numbers that must be known, as a list; see `known`."""
+    return [float(one) for one in _few(value, what)]
+
+
+def _few(value: Value | None, what: str) -> list[Any]:
     if value is None or value.numbers is None:
         raise Unknown(what)
-    return [float(one) for one in np.ravel(value.numbers)]
+    if value.size > _MOST_KNOWN:
+        raise ValueError(f"{value.size} numbers for {what}")
+    found: list[Any] = np.ravel(value.numbers).tolist()
+    return found
 
 
 def at(inputs: list[Value | None], number: int) -> Value:
@@ -164,6 +198,6 @@ def broadcast(*shapes: tuple[int, ...]) -> tuple[int, ...]:
     for column in zip(*((1,) * (rank - len(one)) + one for one in shapes), strict=True):
         found = {side for side in column if side != 1}
         if len(found) > 1:
-            raise BundleRefused(f"values of the shapes {shapes} are joined, which do not fit")
+            raise BundleRefused(f"values of the shapes {shapes[:4]} are joined, which do not fit")
         sides.append(found.pop() if found else 1)
     return tuple(sides)

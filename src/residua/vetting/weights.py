@@ -14,7 +14,7 @@ LONGEST_HEADER = 4_000_000
 """Bytes; a thousand tensors take some 100,000."""
 _MOST_SIDES = 16
 _WIDTHS = {"BOOL": 1, "U8": 1, "I8": 1, "I16": 2, "I32": 4, "I64": 8, "F16": 2, "BF16": 2}
-_WIDTHS |= {"F32": 4, "F64": 8}
+_WIDTHS |= {"U16": 2, "U32": 4, "U64": 8, "F32": 4, "F64": 8, "C64": 8}
 
 Shapes = dict[str, tuple[int, ...]]
 """Tensors by name."""

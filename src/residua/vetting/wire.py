@@ -14,6 +14,7 @@ from residua.errors import BundleRefused
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 _SIZES = {FIXED64: 8, FIXED32: 4}
 _LONGEST_VARINT = 10
+_LONGEST_TEXT = 1_000
 _NOTHING: Mapping[int, str] = MappingProxyType({})
 
 Content = int | memoryview
@@ -158,9 +159,11 @@ def text(value: Content) -> str:
     Raises
     ------
     BundleRefused
-        It is no UTF-8.
+        It is no UTF-8, or longer than any name.
     """
     assert isinstance(value, memoryview)
+    if len(value) > _LONGEST_TEXT:
+        raise BundleRefused(f"a name in it has {len(value):,} bytes; {_LONGEST_TEXT:,} are allowed")
     try:
         return bytes(value).decode("utf-8")
     except UnicodeDecodeError as error:

@@ -38,6 +38,8 @@ class Choice(NamedTuple):
     name: str
     version: str
     """Without its local part."""
+    local: str
+    """That part, as cpu; empty for what PyPI has."""
     sha256: str
     needs: tuple[str, ...]
 
@@ -63,18 +65,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         closure.fetch(environments())
         for environment in environments():
             closure.add(wanted, environment)
+        pins = {
+            name: _pin(name, version, chosen.get(name), old.get(name))
+            for name, version in closure.versions.items()
+        }
     except Unresolved as why:
         print(why, file=sys.stderr)
         return 1
-    pins = {}
-    for name, version in closure.versions.items():
-        hashes = _hashes(name, version)
-        if name in chosen:
-            hashes.add(chosen[name].sha256)
-        if name == "torch" and name in old and old[name].version == version:
-            hashes |= old[name].hashes
-        spelling = chosen[name].name if name in chosen else name
-        pins[name] = Pin(spelling, version, frozenset(hashes))
     first, last = PYTHONS[0], PYTHONS[-1]
     content = text(pins, f"Python {first[0]}.{first[1]} to {last[0]}.{last[1]}")
     CONSTRAINTS.write_text(content, encoding="utf-8")
@@ -117,13 +114,38 @@ def _chosen_by_pip(wanted: Iterable[str], kept: dict[str, Pin]) -> dict[str, Cho
     for item in json.loads(done.stdout)["install"]:
         name, version = item["metadata"]["name"], item["metadata"]["version"]
         digest = item["download_info"]["archive_info"]["hashes"]["sha256"]
+        public, _, local = version.partition("+")
         found[canonical(name)] = Choice(
             name,
-            version.partition("+")[0],
+            public,
+            local,
             digest,
             tuple(item["metadata"].get("requires_dist", ())),
         )
     return found
+
+
+def _pin(name: str, version: str, choice: Choice | None, old: Pin | None) -> Pin:
+    """Return the pin with its hashes.
+
+    Raises
+    ------
+    Unresolved
+        If the file that pip was given here is not one that PyPI has.
+    """
+    hashes = _hashes(name, version)
+    if choice is None:
+        return Pin(name, version, frozenset(hashes))
+    if name == "torch" and old is not None and old.version == version:
+        hashes |= old.hashes  # those of an index that does not answer today
+    if choice.local:
+        hashes.add(choice.sha256)
+    elif choice.sha256 not in hashes:
+        raise Unresolved(
+            f"{choice.name} {version}: pip was given a file with the SHA-256 {choice.sha256}, "
+            "which is not on PyPI; look at the indexes that pip is set to"
+        )
+    return Pin(choice.name, version, frozenset(hashes))
 
 
 def _hashes(name: str, version: str) -> set[str]:

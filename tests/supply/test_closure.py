@@ -11,7 +11,7 @@ from packaging.utils import parse_wheel_filename
 from supply import index
 from supply.closure import Closure, Unresolved
 from supply.environments import Environment, environments, fits_a_python
-from supply.lock import changes
+from supply.lock import Choice, _pin, changes
 from supply.pins import Pin
 
 LINUX = Environment((3, 11), 0, ("linux", "Linux", "posix", "x86_64"))
@@ -118,3 +118,22 @@ def test_a_change_of_pins_is_told_line_by_line() -> None:
     old = {"a": Pin("a", "1", frozenset()), "b": Pin("b", "1", frozenset())}
     new = {"a": Pin("a", "2", frozenset()), "c": Pin("c", "3", frozenset())}
     assert changes(old, new) == ["a: 1 → 2", "b: 1 → —", "c: — → 3"]
+
+
+def test_a_file_that_is_not_on_the_index_is_no_pin() -> None:
+    (sha256,) = (wheel.sha256 for wheel in index.wheels("driver") if str(wheel.version) == "5.0")
+    assert _pin("driver", "5.0", Choice("Driver", "5.0", "", sha256, ()), None) == Pin(
+        "Driver", "5.0", frozenset({sha256})
+    )
+    with pytest.raises(Unresolved, match=r"Driver 5\.0: .* not on PyPI"):
+        _pin("driver", "5.0", Choice("Driver", "5.0", "", 64 * "0", ()), None)
+
+
+def test_a_build_of_another_index_joins_those_of_the_index(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(index, "cpu_torch_hashes", lambda version: set())
+    old = Pin("torch", "2.0", frozenset({"of another system"}))
+    pin = _pin("torch", "2.0", Choice("torch", "2.0", "cpu", "here", ()), old)
+    assert pin.hashes == {"here", "of another system"}
+    assert _pin("torch", "2.1", Choice("torch", "2.1", "cpu", "here", ()), old).hashes == {"here"}

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from residua import AutoencoderDetector, BundleScorer, load
-from residua.bundle import MANIFEST, Manifest, open_bundle
+from residua.bundle import MANIFEST, open_bundle
 from residua.errors import (
     BundleAltered,
     ConfigurationError,
@@ -29,6 +29,7 @@ from residua.errors import (
     TooFewImages,
 )
 from residua.images.source import EncodedSource
+from residua.manifest import Manifest
 from residua.recalibration import plan_recalibration, recalibrate
 from residua.report.recipe import recipe_of
 from residua.summary import facts

@@ -23,9 +23,8 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,13 +43,9 @@ from residua.errors import (
     OutputError,
     StorageError,
 )
-from residua.features.record import BackboneRecord
-from residua.images.preprocess import InputSpec
-from residua.scoring.thresholds import Threshold
+from residua.manifest import SCHEMA_VERSION, Manifest
 from residua.scoring.verdicts import batch_size_for
-from residua.settings import FitSettings
 from residua.storage import Location, as_local
-from residua.training.config import EpochRecord, FitChecks, TrainingConfig
 from residua.vetting.arrays import read_array
 from residua.vetting.files import content_of, opened, sha256_of
 from residua.vetting.graph import vet_graph
@@ -59,7 +54,6 @@ from residua.vetting.text import shown
 from residua.vetting.weights import LONGEST_HEADER, shapes_within
 from residua.writing import check_folder, put_back, whole_folder
 
-SCHEMA_VERSION = 2
 MANIFEST = "residua.json"
 WEIGHTS = "weights.safetensors"
 GRAPH = "model.onnx"
@@ -80,107 +74,6 @@ _LIMITS = {
 }
 # What fits into 4 bytes; ONNX computes in it.
 _FLOAT32 = 4
-
-
-class ModelRecord(BaseModel):
-    """The network of a bundle."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: str
-    """Name in the registry of networks."""
-    package: str | None = None
-    """The package that offers it, with its version. None: it is built in."""
-    latent_dim: int
-    """Numbers in the code."""
-    loss: str
-    """Training loss."""
-    parameters: int
-    """Number of trained weights."""
-    backbone: BackboneRecord | None = None
-    """The frozen network whose features it rebuilds. None: it rebuilds pixels."""
-
-    @property
-    def rebuilds_pixels(self) -> bool:
-        """Whether pictures come back as pixels; else only a view of the code does."""
-        return self.backbone is None
-
-
-class DataRecord(BaseModel):
-    """The pictures on which a bundle was fitted."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    training: int
-    """Pictures that the weights were fitted on."""
-    validation: int
-    """Pictures that the best epoch was chosen on."""
-    calibration: int
-    """Pictures that the threshold was fitted on."""
-    skipped: int
-    """Pictures that could not be read."""
-    fingerprint: str
-    """SHA-256 of all decoded pixels; of a fit on a cluster, of the SHA-256 of each picture."""
-
-
-class RecalibrationRecord(BaseModel):
-    """How the threshold was fitted anew, after the fit."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    created: datetime
-    source: str
-    """What the new normal pictures were called."""
-    pictures: int
-    """Number of them: threshold and calibration scores rest on these alone."""
-    anomalous: int | None
-    """Number of labelled anomalies that the rule saw; None: it saw none."""
-    skipped: int
-    """Pictures, of both kinds, that could not be read."""
-    fingerprint: str
-    """SHA-256 of the decoded pixels of the normal ones."""
-    previous_threshold: Threshold
-    """The limits that these replaced."""
-
-
-class Manifest(BaseModel):
-    """Everything about a saved model but its numbers: the content of ``residua.json``."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    format: Literal["residua"] = "residua"
-    schema_version: int = SCHEMA_VERSION
-    created: datetime
-    versions: dict[str, str]
-    """Packages that took part, with their versions."""
-    input: InputSpec
-    """The shape and range to which pictures are brought."""
-    model: ModelRecord
-    """The network."""
-    settings: FitSettings
-    """What the fit was told."""
-    training: TrainingConfig
-    """What the training run made of it."""
-    seed: int
-    """The seed that led to these weights."""
-    interrupted: bool
-    """Whether training was ended by Ctrl-C."""
-    threshold: Threshold
-    """The limits of the verdict."""
-    calibration_quantiles: dict[str, float]
-    """Quantiles of the calibration scores."""
-    map_ceiling: float
-    """99.9 % of the pixels of held-out normal error maps lie below: full scale of heat maps."""
-    data: DataRecord
-    """The pictures it was fitted on."""
-    n_features: int | None
-    """Columns of the table it was fitted on; None: pictures."""
-    history: list[EpochRecord]
-    """One record an epoch."""
-    checks: FitChecks
-    """The network's error beside those of simple predictors."""
-    recalibrated: RecalibrationRecord | None = None
-    """How the threshold was fitted anew; None: it is that of the fit."""
 
 
 class Bundle(BaseModel):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from residua.summary import facts
 
 if TYPE_CHECKING:
-    from residua.bundle import Manifest
+    from residua.manifest import Manifest
 
 _WIDTH, _HEIGHT, _BARS = 420, 70, 42
 

@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from residua.bundle import Bundle, Manifest
+from residua.bundle import Bundle
 from residua.errors import BundleAltered
 from residua.features.assembly import Assembly
 from residua.features.backbone import CHANNELS, Backbone
 from residua.features.network import FeatureAutoencoder, Layout
 from residua.features.record import BackboneRecord
 from residua.graph import ScoringGraph, write_onnx
+from residua.manifest import Manifest
 from residua.models import Autoencoder, to_network
 from residua.scoring.feature_score import feature_score
 from residua.scoring.score import PictureScore

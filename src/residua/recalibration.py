@@ -14,15 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from residua.bundle import (
-    Bundle,
-    Manifest,
-    RecalibrationRecord,
-    check_writable,
-    open_bundle,
-    quantiles_of,
-    write_recalibrated,
-)
+from residua.bundle import Bundle, check_writable, open_bundle, quantiles_of, write_recalibrated
 from residua.engines.base import Precision
 from residua.engines.registry import AUTO
 from residua.errors import (
@@ -37,6 +29,7 @@ from residua.errors import (
 from residua.images.decode import printable
 from residua.images.resolve import resolve_source
 from residua.images.source import ImageSource
+from residua.manifest import Manifest, RecalibrationRecord
 from residua.runtime import BundleScorer
 from residua.scoring.thresholds import LabelledRule, Threshold, ThresholdRule, any_rule
 from residua.scoring.verdicts import MAPS_FOR_SCALE, Verdict, full_scale

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua.bundle import Bundle, Manifest, open_bundle
+from residua.bundle import Bundle, open_bundle
 from residua.engines.apart import measure_apart
 from residua.engines.base import Engine, Load, Precision
 from residua.engines.choice import Choice, candidates, remember, remembered
@@ -23,6 +23,7 @@ from residua.errors import EngineFailed, EngineReplaced
 from residua.images.parallel import usable_processors
 from residua.images.resolve import resolve_source
 from residua.images.source import Batch, ImageSource
+from residua.manifest import Manifest
 from residua.scoring.verdicts import (
     ScoredBatch,
     Verdict,

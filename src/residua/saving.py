@@ -10,10 +10,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from residua.bundle import Bundle, Manifest, write_bundle
+from residua.bundle import Bundle, write_bundle
 from residua.errors import BundleAltered, BundleError, ConfigurationError
 from residua.feature_graph import blank_parts, feature_graph_of
 from residua.graph import ScoringGraph, score_of
+from residua.manifest import Manifest
 from residua.models import MODELS, Autoencoder, build_model, require_network
 from residua.storage import Location
 from residua.vetting.text import shown

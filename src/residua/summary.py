@@ -11,8 +11,8 @@ from rich.table import Table
 from residua.scoring.names import in_words
 
 if TYPE_CHECKING:
-    from residua.bundle import Manifest
     from residua.engines.choice import Choice
+    from residua.manifest import Manifest
     from residua.scoring.verdicts import Verdict
     from residua.training.config import FitChecks
 

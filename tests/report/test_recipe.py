@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from residua import AutoencoderDetector
-from residua.bundle import Manifest, open_bundle
+from residua.bundle import open_bundle
+from residua.manifest import Manifest
 from residua.report.recipe import DEFAULTS, Recipe, recipe_of
 
 

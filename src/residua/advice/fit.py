@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from residua.advice.finding import Finding
 from residua.advice.study import Study
-from residua.bundle import Manifest
+from residua.manifest import Manifest
 
 CHECK = "fit"
 # By how much the last loss must exceed the best, and the last tenth of a training must lower it.

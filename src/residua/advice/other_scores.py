@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from residua.bundle import Manifest
+from residua.manifest import Manifest
 from residua.settings import FitSettings
 
 if TYPE_CHECKING:

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from rich.console import Console
 
-from residua.bundle import DataRecord
 from residua.cluster.attending import Place, say, train_there
 from residua.cluster.session import Session, connected
 from residua.cluster.shares import Share, fingerprint_of, prints_of, read_share
@@ -34,6 +33,7 @@ from residua.fitting import (
 from residua.images.resolve import resolve_source
 from residua.images.source import ImageSource
 from residua.images.splits import HeldOut, holdout
+from residua.manifest import DataRecord
 from residua.normality import MOST_FOR_SCORE
 from residua.settings import FEATURES, FitSettings
 from residua.storage import Location, is_url

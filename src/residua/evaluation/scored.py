@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from residua.bundle import Manifest
 from residua.errors import ImageError, NoReadableImage, UnreadableFile
 from residua.evaluation.content import Content, border_share
 from residua.evaluation.pixels import PixelTally
 from residua.images.decode import printable
 from residua.images.preprocess import InputSpec, fit_picture
 from residua.images.source import Batch, Failure, ImageSource
+from residua.manifest import Manifest
 from residua.scoring.thresholds import Threshold
 from residua.scoring.verdicts import ScoredBatch
 from residua.storage import name_of as name_of_location

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from residua.bundle import Manifest
 from residua.evaluation.evaluate import Evaluation
 from residua.evaluation.scored import ScoredSet
+from residua.manifest import Manifest
 from residua.report.figures import Display, LearningCurvesDisplay, ProjectionDisplay
 from residua.report.figures.inputs import spread
 from residua.report.sections import Block, Cell, Section, TableBlock, figure_or_reason

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from residua.bundle import CHECKSUMS, Manifest
+from residua.bundle import CHECKSUMS
 from residua.catalogue import DEFAULT_MODEL
+from residua.manifest import Manifest
 from residua.report.sections import Section, TableBlock, TextBlock
 from residua.storage import Location, joined, local_copy, name_of
 

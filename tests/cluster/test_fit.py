@@ -246,15 +246,15 @@ def test_what_cannot_be_fitted_on_a_cluster_is_refused_before_any_work(
 def test_a_checkpoint_that_cannot_be_read_is_named_once_and_where_it_lies(
     cluster: TwoNodes, blobs: NDArray[np.uint8], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    place, state = Place(cluster.address, 2), tmp_path / "state"
-    fit_on_cluster(detector(epochs=1), blobs, storage=state, place=place)
+    place, state = Place(cluster.address, 1), tmp_path / "state"
+    fit_on_cluster(detector(), blobs, storage=state, place=place)
     (state / "attempt-0" / "last.ckpt").write_bytes(b"no checkpoint")
     news: list[Any] = []
     hear = Watch.hear
     monkeypatch.setattr(Watch, "hear", lambda watch, one: (news.append(one), hear(watch, one)))
     with pytest.raises(CannotResume, match=r"state/attempt-0/last.ckpt cannot be read .*delete it"):
-        fit_on_cluster(detector(epochs=1, resume=True), blobs, storage=state, place=place)
-    assert news == [Gathered(2)]  # nobody was lost and began anew
+        fit_on_cluster(detector(resume=True), blobs, storage=state, place=place)
+    assert news == [Gathered(1)]  # nobody was lost and began anew
 
 
 def test_more_workers_than_processors_are_refused(

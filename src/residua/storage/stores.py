@@ -215,7 +215,7 @@ def _s3_options() -> dict[str, Any]:
 
 def _send_without_asking(store: Any) -> None:
     """Have bodies sent at once: a silent endpoint is waited for without end to allow one."""
-    from botocore.handlers import add_expect_header
+    from botocore.handlers import add_expect_header  # type: ignore[import-untyped]
 
     store.s3.meta.events.unregister("before-call.s3", add_expect_header)
 

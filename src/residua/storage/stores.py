@@ -129,8 +129,9 @@ def filesystem(url: str) -> tuple[Any, str]:
         opened = kind(
             **options, use_listings_cache=False, **(_s3_options() if scheme == "s3" else {})
         )
-    if scheme == "s3":
-        opened.retries = _ANSWERS
+        if scheme == "s3":
+            opened.retries = _ANSWERS
+            _send_without_asking(opened)
     return opened, str(kind._strip_protocol(url))
 
 
@@ -210,6 +211,13 @@ def _s3_options() -> dict[str, Any]:
     # Named, so that a file system is not shared with that of another endpoint.
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
     return options | ({"endpoint_url": endpoint} if endpoint else {})
+
+
+def _send_without_asking(store: Any) -> None:
+    """Have bodies sent at once: a silent endpoint is waited for without end to allow one."""
+    from botocore.handlers import add_expect_header  # type: ignore[import-untyped]
+
+    store.s3.meta.events.unregister("before-call.s3", add_expect_header)
 
 
 def _class_of(scheme: str, store: _Store) -> Any:

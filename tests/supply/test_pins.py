@@ -12,7 +12,9 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from supply import index
 from supply.bounds import lower_bounds
+from supply.lock import _hashes
 from supply.pins import CONSTRAINTS, Pin, canonical, read, text
 from supply.requirements import requirements, to_build
 
@@ -32,6 +34,15 @@ def test_every_direct_dependency_is_pinned_within_its_range(line: str) -> None:
 
 def test_the_file_is_as_the_lock_writes_it() -> None:
     assert CONSTRAINTS.read_text().startswith(text(read(), "Python 3.11 to 3.13"))
+
+
+def test_the_lock_says_where_the_index_of_builds_for_processors_is_silent(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(index, "wheels", lambda _: ())
+    monkeypatch.setattr(index, "CPU_TORCH", "http://127.0.0.1:9")
+    assert _hashes("torch", "2.13.0") == set()
+    assert "no hashes of torch's CPU builds: their index is silent" in capsys.readouterr().err
 
 
 def test_the_file_is_small_enough_to_be_read_in_a_review() -> None:

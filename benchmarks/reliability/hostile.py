@@ -105,23 +105,14 @@ def trial(case: Case, folder: Path) -> tuple[Trial, int]:
 
 def tried(bundle: Path) -> Trial:
     """Try a bundle in this process, from now on watched."""
-    import numpy as np
-
-    from residua import load
+    from fuzz.bundle import steps
     from residua.errors import BundleError, EngineFailed
-    from residua.runtime import BundleScorer
-    from residua.summary import facts
 
     outside = _watched(bundle)
     step, start = "open", time.monotonic()
     try:
-        scorer = BundleScorer(bundle, threads=1, engine="onnxruntime")
-        facts(scorer.manifest)
-        step = "score"
-        scorer.score_batch(np.zeros((2, *scorer.manifest.input.shape), np.uint8))
-        np.quantile(scorer.calibration_scores, 0.5)
-        step = "load"
-        load(bundle)
+        for step in steps(bundle):  # noqa: B007 (it is told where that ended)
+            pass
         step = "never"
     except (BundleError, EngineFailed):
         pass
@@ -160,6 +151,7 @@ def _import_all() -> None:
     """Import what a trial needs, once, and so that it is not counted among what a bundle opens."""
     import safetensors.torch  # noqa: F401
 
+    import fuzz.bundle  # noqa: F401
     import residua.runtime
     import residua.saving
     import residua.summary  # noqa: F401

@@ -167,7 +167,7 @@ def _zip_bomb(folder: Path) -> None:
 
 def _packed_otherwise(method: int, folder: Path) -> None:
     """Too much in few bytes, by a way of packing that unpacks all of it at once."""
-    _npz(folder, {"scores.npy": _npy_header(f"({1 << 26},)", bytes(1 << 29))}, method=method)
+    _npz(folder, {"scores.npy": _npy_header(f"({1 << 24},)", bytes(1 << 27))}, method=method)
 
 
 def _encrypted(folder: Path) -> None:

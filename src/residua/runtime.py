@@ -54,7 +54,8 @@ class BundleScorer:
     engine : {"auto", "onnxruntime", "openvino", "torch"}, default="auto"
         What computes. auto: the one that was measured to be the fastest for this model on this
         machine, or ONNX Runtime where none was; a source that would keep it busy for a minute is
-        worth measuring first. An engine that is missing, fails or, on the first pictures, gives
+        worth measuring first. torch is not tried unasked where the network is of another package,
+        which it would import. An engine that is missing, fails or, on the first pictures, gives
         other scores is replaced by ONNX Runtime, with a warning.
     precision : {"float32", "bf16"}, default="float32"
         The lowest arithmetic that may be used. bf16 is used where the scores of the first pictures

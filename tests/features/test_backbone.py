@@ -12,6 +12,8 @@ from onnx import TensorProto, helper
 
 from residua.errors import ConfigurationError
 from residua.features.backbone import Backbone
+from residua.vetting.onnx_file import read_onnx
+from residua.vetting.sizes import size_of
 
 Write = Callable[..., Path]
 
@@ -147,6 +149,17 @@ def test_pictures_too_small_for_any_map_are_refused(write_backbone: Write, tmp_p
     opened = Backbone.open(write_backbone(tmp_path / "b.onnx", maps=(32,)))
     with pytest.raises(ConfigurationError, match=r"no feature maps .* or larger pictures"):
         opened.record(32, 32)
+
+
+def test_a_network_is_sized_for_as_many_pictures_as_are_scored_at_once(
+    backbone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = Backbone.open(backbone)
+    one = size_of(read_onnx(opened.graph), {opened.input: (1, 3, 64, 64)}, {}).numbers
+    monkeypatch.setattr("residua.vetting.sizes.MOST_NUMBERS", 2 * one)
+    opened.record(64, 64)
+    with pytest.raises(ConfigurationError, match="numbers at a time"):
+        opened.record(64, 64, batch=16)
 
 
 def test_a_size_that_the_network_does_not_take_is_refused(tmp_path: Path) -> None:

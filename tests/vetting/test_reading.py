@@ -145,6 +145,18 @@ def test_an_array_is_the_one_that_numpy_wrote(compressed: bool) -> None:
         read_array(buffer.getvalue(), "scores", 100)
 
 
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_an_archive_packed_in_a_way_that_unpacks_all_at_once_is_refused(method: int) -> None:
+    buffer = io.BytesIO()
+    np.savez(buffer, scores=np.arange(9.0))
+    with zipfile.ZipFile(buffer) as old:
+        content = old.read("scores.npy")
+    with zipfile.ZipFile(buffer, "w", method) as new:
+        new.writestr("scores.npy", content)
+    with pytest.raises(ValueError, match="packed as NumPy packs nothing"):
+        read_array(buffer.getvalue(), "scores", 10_000)
+
+
 @given(st.binary(max_size=120), st.integers(0, 400))
 @settings(max_examples=200, deadline=None)
 def test_a_damaged_archive_fails_in_a_known_way(junk: bytes, at: int) -> None:

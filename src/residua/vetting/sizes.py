@@ -135,12 +135,11 @@ def _is_wide(node: Node, inputs: list[Value | None]) -> bool:
     named = attributes.get({"Cast": "to", "EyeLike": "dtype"}.get(node.operator, ""))
     if named is not None:
         return named in WIDE
+    if node.operator == "ConstantOfShape":  # zeros in float32, of sides that are wide
+        return False
     of = _TYPED_BY.get(node.operator, 0)
     typed_by = inputs[of] if of < len(inputs) else None
-    # Of an input that others are to be like, or that nothing is, the wider is taken.
-    return node.operator not in ("Constant", "ConstantOfShape") and (
-        typed_by is not None and typed_by.wide
-    )
+    return typed_by is not None and typed_by.wide
 
 
 def _check(node: Node, numbers: int, work: int) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 from sklearn.metrics import roc_auc_score
@@ -128,6 +129,16 @@ def calibration(folder: Path) -> list[int]:
     return [int(index) for index in holdout(160, (0.1, 0.1), 0).calibration]
 
 
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Compute as a worker does, which has one processor: sums are added in its order."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.usefixtures("one_thread")
 def test_one_worker_fits_the_network_of_a_fit_without_a_cluster(
     cluster: TwoNodes, blobs: NDArray[np.uint8], stripes: NDArray[np.uint8], tmp_path: Path
 ) -> None:

@@ -1,10 +1,10 @@
 """The promises of docs/reliability.md, each put to the test for longer than a test may take.
 
-    scripts/bench reliability [--only kill-score,fuzz-decoder] [--again] [--list]
+    scripts/bench reliability [--only kill-score,fuzz-decoder] [--again] [--list] [--page]
 
 Each result is kept as soon as it is there, in .bench/reliability.json, and a call that was stopped
-goes on where it stopped. When every check has its result, the table goes to docs/reliability.md
-and docs/results/reliability.json.
+goes on where it stopped. With --page the table goes to docs/reliability.md, where checks without a
+result are named as such, and the results to docs/results/reliability.json.
 """
 
 from __future__ import annotations
@@ -77,9 +77,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"  {_words(results[name])}", flush=True)
         KEPT.parent.mkdir(exist_ok=True)
         write_text(KEPT, _json(results))
-    in_order = {name: results[name] for name in checks if name in results}
-    if len(in_order) == len(checks):
-        _publish(in_order)
+    if options.page:
+        _publish(checks, results)
     return 0 if all(results[name].kept for name in wanted) else 1
 
 
@@ -122,15 +121,18 @@ def _kept() -> dict[str, Result]:
     return {name: Result(**result) for name, result in found.items()}
 
 
-def _publish(results: dict[str, Result]) -> None:
+def _publish(checks: dict[str, Check], results: dict[str, Result]) -> None:
+    there = {name: results[name] for name in checks if name in results}
     RESULTS.parent.mkdir(exist_ok=True)
-    write_text(RESULTS, _json(results))
+    write_text(RESULTS, _json(there))
     rows = [
         (result.promise, _verdict(result), result.figures, f"{result.seconds:,.0f} s")
-        for result in results.values()
+        if (result := there.get(name))
+        else (check.promise, "?", "not tried yet in this form", "")
+        for name, check in checks.items()
     ]
     table = markdown(("promise", "kept", "measured", "took"), rows)
-    commits = ", ".join(dict.fromkeys(result.commit for result in results.values()))
+    commits = ", ".join(dict.fromkeys(result.commit for result in there.values()))
     where = f"Measured on {machine()}, of commit {commits}."
     page = PAGE.read_text(encoding="utf-8")
     write_text(PAGE, between_marks(page, "checks", f"{table}\n\n{where}"))
@@ -153,6 +155,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--only", help="names of checks, with commas between")
     parser.add_argument("--again", action="store_true", help="run those too that have a result")
+    parser.add_argument("--page", action="store_true", help="write the table of the page")
     parser.add_argument("--list", action="store_true", help="name the checks")
     return parser
 

@@ -18,6 +18,19 @@ from residua import AutoencoderDetector
 from residua.errors import ResiduaWarning
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="run the tests that take minutes, too")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--long"):
+        return
+    skip = pytest.mark.skip(reason="takes long: give --long")
+    for item in items:
+        if item.get_closest_marker("long"):
+            item.add_marker(skip)
+
+
 def make_blobs(n: int, side: int = 16, seed: int = 0) -> NDArray[np.uint8]:
     """Soft light spots on black, each at a place of its own: easy to learn, never equal."""
     rng = np.random.default_rng(seed)

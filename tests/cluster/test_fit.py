@@ -138,6 +138,7 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("one_thread")
 def test_one_worker_fits_the_network_of_a_fit_without_a_cluster(
     cluster: TwoNodes, blobs: NDArray[np.uint8], stripes: NDArray[np.uint8], tmp_path: Path
@@ -172,6 +173,7 @@ def test_a_fit_goes_on_when_a_worker_is_killed(
     assert auroc(fitted, stripes) > 0.95
 
 
+@pytest.mark.long
 def test_ctrl_c_ends_a_fit_with_the_best_weights_so_far(
     cluster: TwoNodes, blobs: NDArray[np.uint8], tmp_path: Path
 ) -> None:
@@ -194,6 +196,7 @@ def test_ctrl_c_ends_a_fit_with_the_best_weights_so_far(
     assert len(fitted.predict(blobs)) == len(blobs)
 
 
+@pytest.mark.long
 def test_a_fit_in_an_object_store_goes_on_when_its_driver_was_killed(
     cluster: TwoNodes,
     bucket: str,
@@ -254,6 +257,7 @@ def test_what_cannot_be_fitted_on_a_cluster_is_refused_before_any_work(
         refused(detector(), storage=tmp_path / "file" / "state", workers=2)
 
 
+@pytest.mark.long
 def test_a_checkpoint_that_cannot_be_read_is_named_once_and_where_it_lies(
     cluster: TwoNodes, blobs: NDArray[np.uint8], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -279,6 +283,7 @@ def test_more_workers_than_processors_are_refused(
         fit_on_cluster(detector(), blobs, storage=tmp_path, place=Place(cluster.address, 3))
 
 
+@pytest.mark.long
 def test_a_fit_whose_pictures_no_worker_sees_says_so(
     cluster: TwoNodes, blobs: NDArray[np.uint8], folder: Path, tmp_path: Path
 ) -> None:

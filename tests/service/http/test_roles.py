@@ -85,11 +85,11 @@ def test_a_wrong_token_is_refused_before_the_body_is_read(guarded: Any) -> None:
     assert answer.status_code == 401
 
 
-def test_the_session_says_who_one_is(guarded: Any, run: Run) -> None:
+def test_the_session_says_who_one_is(guarded: Any, run: Run, tmp_path: Path) -> None:
     headers = {"Authorization": f"Bearer {TOKENS['reviewer']}"}
     session = guarded.client.get("/v1/session", headers=headers).json()
     assert (session["role"], session["name"]) == ("reviewer", "reviewer-name")
-    session = run().client.get("/v1/session").json()
+    session = run(data=tmp_path / "of another").client.get("/v1/session").json()
     assert (session["role"], session["name"], session["keep"]) == ("admin", None, "all")
 
 

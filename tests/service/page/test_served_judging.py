@@ -52,10 +52,11 @@ def reviewed(page: Any, station: Service, blobs: Pictures, stripes: Pictures) ->
 
 def test_keys_judge_and_the_store_has_it(reviewed: Any, station: Service) -> None:
     said = {}
-    for key, correct in [("r", True), ("w", False), ("ArrowRight", True), ("ArrowLeft", False)]:
+    keys = [("r", True), ("w", False), ("ArrowRight", True), ("ArrowLeft", False)]
+    for number, (key, correct) in enumerate(keys):
         said[shown(reviewed)] = correct
         reviewed.locator("body").press(key)
-    reviewed.locator(".trail .saved").nth(3).wait_for()
+        reviewed.locator(".trail .saved").nth(number).wait_for()
     waits(reviewed, 3)
     assert len(said) == 4
     found = {one.name: one.correct for one in store(station).reviewed("blobs").records()}

@@ -98,6 +98,12 @@ def alone_in(folder: Path, work: str, *, patience: float = 0.0) -> Iterator[None
         os.close(descriptor)
 
 
+def remove_if_empty(folder: Path) -> None:
+    """Delete a folder that holds nothing; any other stays."""
+    with contextlib.suppress(OSError):
+        folder.rmdir()
+
+
 def _sweep(within: Path, prefix: str) -> None:
     for left in within.glob(f"{prefix}*"):
         if left.is_symlink():  # none of ours is; in /tmp anybody may lay one

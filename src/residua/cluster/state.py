@@ -14,7 +14,7 @@ from residua import storage
 from residua.errors import CannotResume, NothingStored, OtherRun, OutputError, StorageError
 from residua.training.claim import FIT_MARK, require_same_fit, warn_discarded, written_mark
 from residua.training.fit import CHECKPOINT
-from residua.workspace import alone_in
+from residua.workspace import alone_in, remove_if_empty
 from residua.writing import make_folder, whole_file, write_text
 
 _RAY = "ray"
@@ -50,8 +50,8 @@ class SharedState:
         with contextlib.ExitStack() as stack:
             if self.is_local:
                 folder = Path(self.location)
-                make_folder(Path(self.location))
-                stack.callback(_remove_if_empty, folder)
+                make_folder(folder)
+                stack.callback(remove_if_empty, folder)
                 try:
                     stack.enter_context(alone_in(folder, "fit"))
                 except OSError as error:
@@ -125,7 +125,7 @@ class SharedState:
         """
         if self.is_local:
             make_folder(Path(self.location))
-            _remove_if_empty(Path(self.location))
+            remove_if_empty(Path(self.location))
         else:
             storage.check_writable(storage.joined(self.location, FIT_MARK))
 
@@ -160,7 +160,7 @@ class SharedState:
         for name in (*_ATTEMPTS, _RAY):
             shutil.rmtree(folder / name, ignore_errors=True)
         (folder / FIT_MARK).unlink(missing_ok=True)
-        _remove_if_empty(folder)
+        remove_if_empty(folder)
 
     def _has(self, location: str) -> bool:
         return Path(location).is_file() if self.is_local else storage.is_object(location)
@@ -169,11 +169,6 @@ class SharedState:
         if self.is_local:
             return Path(location).read_text(encoding="utf-8", errors="replace")
         return storage.read_bytes(location).decode("utf-8", errors="replace")
-
-
-def _remove_if_empty(folder: Path) -> None:
-    with contextlib.suppress(OSError):
-        folder.rmdir()
 
 
 def put(made: Path, location: str) -> None:

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from threading import Lock
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from residua.errors import ConfigurationError, EmptySource, ImageError, UnreadableFile
-from residua.images.base import ImageSource, checked_indices, checked_labels
-from residua.images.batches import Batch, batches_of, check_batching
-from residua.images.decode import MAX_PIXELS, decode_image, printable, printable_text
+from residua.images.base import checked_labels
+from residua.images.content_source import ContentSource
+from residua.images.decode import MAX_PIXELS, printable, printable_text
 from residua.images.lazy import LazySequence
-from residua.images.parallel import usable_processors
-from residua.images.preprocess import InputSpec
-from residua.images.sampling import sample_image
-from residua.images.suggest import Sample
 
 
-class EncodedSource(ImageSource):
+class EncodedSource(ContentSource):
     """Encoded pictures, each fetched when it is read and held no longer.
 
     Parameters
@@ -86,34 +81,6 @@ class EncodedSource(ImageSource):
     def labels(self) -> Sequence[str] | None:
         """The labels given."""
         return self._labels
-
-    def sample(self, index: int, *, values: bool) -> Sample:
-        """Look at one picture; see `ImageSource.sample`."""
-        return sample_image(
-            self._content(index),
-            values=values,
-            name=self._name(index),
-            max_pixels=self._max_pixels,
-        )
-
-    def batches(
-        self,
-        spec: InputSpec,
-        size: int,
-        indices: ArrayLike | None = None,
-        *,
-        workers: int | None = None,
-    ) -> Iterator[Batch]:
-        """Read pictures in batches, one batch ahead; see `ImageSource.batches`."""
-        check_batching(size, workers)
-        wanted = checked_indices(indices, len(self))
-
-        def read(index: int, row: NDArray[np.uint8]) -> None:
-            content, name = self._content(index), self._name(index)
-            decode_image(content, spec, name=name, max_pixels=self._max_pixels, out=row)
-
-        threads = workers or usable_processors()
-        return batches_of(read, wanted, size, spec, self.ids, workers=threads)
 
     def _content(self, index: int) -> bytes:
         name = self._name(index)

@@ -8,15 +8,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
-
 from residua.errors import ConfigurationError, EmptySource, InputError, UnreadableFile
-from residua.images.base import ImageSource, checked_indices
-from residua.images.batches import Batch, batches_of, check_batching
-from residua.images.decode import MAX_PIXELS, decode_image, printable
+from residua.images.content_source import ContentSource
+from residua.images.decode import MAX_PIXELS, printable
 from residua.images.lazy import LazySequence, packed
-from residua.images.parallel import map_in_order, usable_processors
+from residua.images.parallel import map_in_order
 from residua.images.parquet_rows import (
     PictureColumns,
     RowGroups,
@@ -24,16 +20,13 @@ from residua.images.parquet_rows import (
     columns_of,
     opened_table,
 )
-from residua.images.preprocess import InputSpec
 from residua.images.remote_folder import REQUESTS_AT_ONCE
-from residua.images.sampling import sample_image
-from residua.images.suggest import Sample
 from residua.storage import Location, as_local, is_remote, joined, list_files, name_of
 
 _EXTENSIONS = (".parquet", ".pq")
 
 
-class ParquetSource(ImageSource):
+class ParquetSource(ContentSource):
     """The rows of Parquet files, each an encoded picture.
 
     Pictures are in a binary column, or in one of Hugging Face's structs {bytes, path}: the only
@@ -43,6 +36,8 @@ class ParquetSource(ImageSource):
 
     Only ids and classes are held. Pictures are read row group by row group, and of the groups as
     many as make up 256 MiB are kept, two at least: write small groups.
+
+    Indices that go to and fro between row groups have these read again and again.
 
     Parameters
     ----------
@@ -111,43 +106,12 @@ class ParquetSource(ImageSource):
     @property
     def ids(self) -> Sequence[str]:
         """The ids that the tables give, or file and row."""
-        return LazySequence(len(self), self._id)
+        return LazySequence(len(self), self._name)
 
     @property
     def labels(self) -> Sequence[str] | None:
         """The classes that the tables give; "" where a row has none."""
         return self._labels
-
-    def sample(self, index: int, *, values: bool) -> Sample:
-        """Look at one picture; see `ImageSource.sample`."""
-        return sample_image(
-            self._content(index),
-            values=values,
-            name=self._id(index),
-            max_pixels=self._max_pixels,
-        )
-
-    def batches(
-        self,
-        spec: InputSpec,
-        size: int,
-        indices: ArrayLike | None = None,
-        *,
-        workers: int | None = None,
-    ) -> Iterator[Batch]:
-        """Read pictures in batches, one batch ahead; see `ImageSource.batches`.
-
-        Indices that go to and fro between row groups have these read again and again.
-        """
-        check_batching(size, workers)
-        wanted = checked_indices(indices, len(self))
-
-        def read(index: int, row: NDArray[np.uint8]) -> None:
-            content, name = self._content(index), self._id(index)
-            decode_image(content, spec, name=name, max_pixels=self._max_pixels, out=row)
-
-        threads = workers or usable_processors()
-        return batches_of(read, wanted, size, spec, self.ids, workers=threads)
 
     def portion(self, start: int, stop: int) -> ParquetSource:
         """Return a run of the rows that can be sent elsewhere; see `ImageSource.portion`."""
@@ -161,16 +125,16 @@ class ParquetSource(ImageSource):
         try:
             content = self._rows.content(index)
         except InputError as error:
-            raise UnreadableFile(f"{self._id(index)}: {error}") from error
+            raise UnreadableFile(f"{self._name(index)}: {error}") from error
         if content is None:
             file, row = self._rows.place(index)
             raise UnreadableFile(
-                f"{self._id(index)} has no content in row {row} of {printable(file)}; write the "
+                f"{self._name(index)} has no content in row {row} of {printable(file)}; write the "
                 "pictures themselves into the table, not their paths"
             )
         return bytes(content)
 
-    def _id(self, index: int) -> str:
+    def _name(self, index: int) -> str:
         name = self._names[index]
         if name:
             return printable(name)

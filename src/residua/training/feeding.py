@@ -19,7 +19,7 @@ from torch import Tensor
 from residua.errors import NoReadableImage, OutputError
 from residua.images.preprocess import InputSpec
 from residua.images.source import Failure, ImageSource
-from residua.workspace import alone_in, workspace
+from residua.workspace import alone_in, remove_if_empty, workspace
 
 _DECODE_BATCH = 64
 _DECODED = "residua-decoded"
@@ -58,7 +58,7 @@ def room_for_pixels(folder: Path | None) -> Iterator[Path]:
     with contextlib.ExitStack() as stack:
         if folder is not None:
             # A fit that was refused before its first epoch leaves no empty folder behind.
-            stack.callback(_remove_if_empty, folder)
+            stack.callback(remove_if_empty, folder)
         try:
             if folder is not None:
                 folder.mkdir(parents=True, exist_ok=True)
@@ -67,11 +67,6 @@ def room_for_pixels(folder: Path | None) -> Iterator[Path]:
         except OSError as error:
             raise OutputError(f"no folder for the fit can be made: {error}") from error
         yield room
-
-
-def _remove_if_empty(folder: Path) -> None:
-    with contextlib.suppress(OSError):
-        folder.rmdir()
 
 
 def decode_all(

@@ -7,24 +7,19 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
 from tests.faults.conftest import Disk, Residua
 from tests.service.store.conftest import make_picture
 
 from reliability.killing import digests
-from residua import BundleScorer
 from residua.bundle import open_bundle
-from residua.errors import OutputError, StoreError
-from residua.results import verdict_file
-from residua.scoring.verdicts import Verdict
+from residua.errors import StoreError
 from residua.service.store.store import ReviewStore
 
-resource = pytest.importorskip("resource", reason="Windows has no quotas for one process")
+pytest.importorskip("resource", reason="Windows has no quotas for one process")
 
 FIT = ("--epochs", 12, "--precision", "float32", "--device", "cpu")
 
@@ -153,27 +148,28 @@ def test_watch_loses_no_row(residua: Residua, disk: Disk, bundle: Path, trusted:
     assert sorted(rows) == sorted(path.name for path in trusted.iterdir())
 
 
-def _write(path: Path, verdicts: list[Verdict]) -> None:
-    with verdict_file(path) as write:
-        for verdict in verdicts:
-            write(verdict)
-
-
-@pytest.fixture
-def no_large_files(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Let no file grow beyond 10 kB, as a quota does."""
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    yield lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))
-    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-
-
 def test_a_file_that_may_not_grow_is_named_too(
-    bundle: Path, tmp_path: Path, no_large_files: Any, blobs: Any
+    bundle: Path, incoming: Path, tmp_path: Path
 ) -> None:
-    verdicts = list(BundleScorer(bundle).verdicts(blobs))
-    no_large_files()
-    with pytest.raises(OutputError, match="File too large"):
-        _write(tmp_path / "s.csv", 20 * verdicts)
+    """As under a quota, which a process of its own has: this one's output may be a file too."""
+    limited = """
+import resource
+from residua.cli import main
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, 2_000))
+main()
+"""
+    scores = tmp_path / "s.csv"
+    done = subprocess.run(
+        [sys.executable, "-c", limited, "score", str(bundle), str(incoming), "--out", str(scores)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "COLUMNS": "300"},
+    )
+    assert done.returncode == 1
+    assert f"the scores cannot be written to {scores}: File too large" in done.stderr
+    assert "Traceback" not in done.stderr
     assert not list(tmp_path.iterdir())
 
 

@@ -18,7 +18,7 @@ from safetensors.numpy import load_file, save_file
 from typer.testing import CliRunner
 
 from fuzz.bundle import one, seeds, steps
-from reliability.hostile_cases import CASES, KEPT, SECRET, Case, make, sign
+from reliability.hostile_bundles import CASES, KEPT, SECRET, Case, make, sign
 from residua import BundleScorer, load
 from residua.bundle import CALIBRATION, GRAPH, MANIFEST, WEIGHTS, open_bundle
 from residua.cli import app

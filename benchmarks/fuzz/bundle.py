@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from reliability.hostile_cases import FILES as SIGNED
-from reliability.hostile_cases import KEPT, sign
+from reliability.hostile_bundles import KEPT, sign
 from residua.bundle import CHECKSUMS
+from residua.bundle import FILES as SIGNED
 from residua.errors import BundleError, EngineFailed
 from residua.runtime import BundleScorer
 from residua.summary import facts

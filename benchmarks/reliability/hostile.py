@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from reliability.check import Check, Finding
-from reliability.hostile_cases import CASES, Case, make
+from reliability.hostile_bundles import CASES, Case, make
 
 SECONDS = 5.0
 """That none may take longer."""

@@ -16,13 +16,9 @@ numbers, and nothing takes more time or memory than is known beforehand.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import hashlib
-import json
 import os
-import shutil
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +36,6 @@ from residua.errors import (
     BundleTooNew,
     NotABundle,
     NothingStored,
-    OutputError,
     StorageError,
 )
 from residua.manifest import SCHEMA_VERSION, Manifest
@@ -52,20 +47,19 @@ from residua.vetting.graph import vet_graph
 from residua.vetting.json_file import read_json
 from residua.vetting.text import shown
 from residua.vetting.weights import LONGEST_HEADER, shapes_within
-from residua.writing import check_folder, put_back, whole_folder
+from residua.writing import put_back
 
 MANIFEST = "residua.json"
 WEIGHTS = "weights.safetensors"
 GRAPH = "model.onnx"
 CALIBRATION = "calibration.npz"
 CHECKSUMS = "SHA256SUMS"
-_FILES = (MANIFEST, WEIGHTS, GRAPH, CALIBRATION)
-# What a store is given last: a folder without these is no bundle.
-_LAST = (MANIFEST, CHECKSUMS)
+FILES = (MANIFEST, WEIGHTS, GRAPH, CALIBRATION)
+"""What the checksums are of."""
 _REVISION_DIGITS = 12
 # Bytes that each may have: 20,000 epochs, 4 million calibration scores, and what protocol buffers
 # can hold. A file beyond is not read. The checksums, which are written last, stand last.
-_LIMITS = {
+LIMITS = {
     MANIFEST: 4_000_000,
     WEIGHTS: 2**31 - 1,
     GRAPH: 2**31 - 1,
@@ -141,7 +135,7 @@ class Bundle(BaseModel):
         """
         try:
             return {
-                name: content_of(self.path / name, _LIMITS[name]) for name in (*_FILES, CHECKSUMS)
+                name: content_of(self.path / name, LIMITS[name]) for name in (*FILES, CHECKSUMS)
             }
         except OSError as error:
             raise BundleAltered(f"{self.path} cannot be read any more: {error.strerror}") from error
@@ -149,7 +143,7 @@ class Bundle(BaseModel):
     def _content(self, name: str, sha256: str) -> bytes:
         path = self.path / name
         try:
-            content = content_of(path, _LIMITS[name])
+            content = content_of(path, LIMITS[name])
         except OSError as error:
             raise BundleAltered(f"{path} cannot be read any more: {error.strerror}") from error
         if hashlib.sha256(content).hexdigest() != sha256:
@@ -166,7 +160,7 @@ class Bundle(BaseModel):
         """
         path = self.path / CALIBRATION
         try:
-            limit = _LIMITS[CALIBRATION]
+            limit = LIMITS[CALIBRATION]
             scores = read_array(content_of(path, limit), "scores", limit)
         except BundleError:
             raise
@@ -189,105 +183,6 @@ class Bundle(BaseModel):
         return scores.astype(np.float64, copy=False)
 
 
-def write_bundle(
-    path: Location,
-    manifest: Manifest,
-    *,
-    weights: Mapping[str, NDArray[Any]],
-    graph: bytes,
-    calibration_scores: NDArray[np.float64],
-) -> Path | str:
-    """Write a bundle beside its final name, then rename it.
-
-    A bundle of that name is replaced, and deleted only then. What has the final name is always
-    whole; see `residua.writing.whole_folder`. In an object store, which renames nothing, the
-    checksums go first and come last: what has none is no bundle.
-
-    Parameters
-    ----------
-    path : path-like or URL
-        The bundle's folder, by custom ``NAME.residua``.
-    manifest : Manifest
-    weights : mapping of str to ndarray
-        The network's state.
-    graph : bytes
-        The ONNX graph.
-    calibration_scores : ndarray of shape (n,), float64
-
-    Raises
-    ------
-    OutputError
-        The folder cannot be written, or something that is no bundle lies there.
-    """
-    from safetensors.numpy import save
-
-    check_writable(path)
-    with storage.written(path, last=_LAST) as final, _writing(final) as beside:
-        (beside / WEIGHTS).write_bytes(save(dict(weights)))
-        (beside / GRAPH).write_bytes(graph)
-        _complete(beside, manifest, calibration_scores)
-    return _given(path)
-
-
-def write_recalibrated(
-    path: Location,
-    bundle: Bundle,
-    manifest: Manifest,
-    calibration_scores: NDArray[np.float64],
-) -> Path | str:
-    """Write a bundle with another's weights and graph, byte for byte; it may take its place.
-
-    It needs no training package. See `write_bundle` for what becomes of a bundle of that name.
-
-    Parameters
-    ----------
-    path : path-like or URL
-        The new bundle's folder; ``bundle.location`` to replace it.
-    bundle : Bundle
-        Where weights and graph come from.
-    manifest : Manifest
-    calibration_scores : ndarray of shape (n,), float64
-
-    Raises
-    ------
-    BundleAltered
-        A file of the old bundle is no longer the one that was verified.
-    OutputError
-        The folder cannot be written, or something that is no bundle lies there.
-    """
-    check_writable(path)
-    sums = _read_checksums(bundle.path)
-    with storage.written(path, last=_LAST) as final, _writing(final) as beside:
-        for name in set(_FILES) - {MANIFEST, CALIBRATION}:
-            with (
-                opened(bundle.path / name, _LIMITS[name]) as old,
-                (beside / name).open("xb") as new,
-            ):
-                shutil.copyfileobj(old, new)
-            if sha256_of(beside / name, _LIMITS[name]) != sums.get(name):
-                raise BundleAltered(
-                    f"{bundle.path / name} was altered while it was in use; copy the bundle again"
-                )
-        _complete(beside, manifest, calibration_scores)
-    return _given(path)
-
-
-def quantiles_of(calibration_scores: NDArray[np.float64]) -> dict[str, float]:
-    """Return the quantiles of the calibration scores (n,) that a manifest holds, by their level."""
-    levels = (0.0, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1.0)
-    quantiles = np.quantile(calibration_scores, levels).tolist()
-    return {f"{level:g}": value for level, value in zip(levels, quantiles, strict=True)}
-
-
-def _complete(folder: Path, manifest: Manifest, calibration_scores: NDArray[np.float64]) -> None:
-    """Add to weights and graph what makes a bundle of them."""
-    np.savez(folder / CALIBRATION, scores=calibration_scores)
-    text = json.dumps(manifest.model_dump(mode="json"), indent=2, allow_nan=False)
-    (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
-    sums = [f"{sha256_of(folder / name, _LIMITS[name])}  {name}\n" for name in _FILES]
-    (folder / CHECKSUMS).write_text("".join(sums), encoding="ascii")
-
-
 def revision_of(path: Location) -> str:
     """Return what tells a bundle from others of its name: 12 digits of its checksums' SHA-256.
 
@@ -299,9 +194,9 @@ def revision_of(path: Location) -> str:
     try:
         if storage.is_remote(path):
             # Read to a bound: nobody knows what lies there.
-            sums = storage.read_prefix(storage.joined(path, CHECKSUMS), _LIMITS[CHECKSUMS])
+            sums = storage.read_prefix(storage.joined(path, CHECKSUMS), LIMITS[CHECKSUMS])
         else:
-            sums = content_of(Path(as_local(path) or "", CHECKSUMS), _LIMITS[CHECKSUMS])
+            sums = content_of(Path(as_local(path) or "", CHECKSUMS), LIMITS[CHECKSUMS])
     except BundleRefused as error:
         raise OSError(errno.EINVAL, str(error)) from error
     except StorageError as error:
@@ -331,7 +226,7 @@ def _opened_copy(url: str) -> Bundle:
 
     cache = user_cache_path("residua", appauthor=False) / "bundles"
     try:
-        copy = storage.cached_folder(url, _LIMITS, cache)
+        copy = storage.cached_folder(url, LIMITS, cache)
     except NothingStored as error:
         raise _no_checksums(url) from error
     try:
@@ -346,7 +241,7 @@ def _no_checksums(url: str) -> BundleError:
     """Say what a URL is that has no checksums, which are written last."""
     if not storage.exists(url):
         return BundleNotFound(f"there is no bundle at {url}; make one with: residua fit")
-    if not _has_part_of_bundle(url):
+    if not has_part_of_bundle(url):
         return NotABundle(f"{url} is not a Residua bundle, which is a folder with {MANIFEST} in it")
     return BundleIncomplete(
         f"{url} lacks {CHECKSUMS}, which is written last: it is still being written, or that was "
@@ -354,8 +249,15 @@ def _no_checksums(url: str) -> BundleError:
     )
 
 
-def _has_part_of_bundle(url: str) -> bool:
-    return any(storage.is_object(storage.joined(url, name)) for name in (*_FILES, CHECKSUMS))
+def has_part_of_bundle(url: str) -> bool:
+    """Tell whether an object of a bundle's file names lies below a URL.
+
+    Raises
+    ------
+    StorageError
+        The object store does not tell.
+    """
+    return any(storage.is_object(storage.joined(url, name)) for name in (*FILES, CHECKSUMS))
 
 
 def _opened(path: Path) -> Bundle:
@@ -376,23 +278,23 @@ def _verified(folder: Path) -> Bundle:
         raise NotABundle(
             f"{folder} is not a Residua bundle, which is a folder with {MANIFEST} in it"
         )
-    missing = [name for name in (*_FILES, CHECKSUMS) if not os.path.lexists(folder / name)]
+    missing = [name for name in (*FILES, CHECKSUMS) if not os.path.lexists(folder / name)]
     if missing:
         raise BundleIncomplete(
             f"{folder} lacks {', '.join(missing)}; copy the whole folder again, or fit anew"
         )
     # What was hashed is what is read, also where another process writes meanwhile.
-    text = content_of(folder / MANIFEST, _LIMITS[MANIFEST])
-    graph = content_of(folder / GRAPH, _LIMITS[GRAPH])
+    text = content_of(folder / MANIFEST, LIMITS[MANIFEST])
+    graph = content_of(folder / GRAPH, LIMITS[GRAPH])
     manifest = _read_manifest(folder, text)
-    sums = _read_checksums(folder)
+    sums = read_checksums(folder)
     found = {
         MANIFEST: hashlib.sha256(text).hexdigest(),
-        WEIGHTS: sha256_of(folder / WEIGHTS, _LIMITS[WEIGHTS]),
+        WEIGHTS: sha256_of(folder / WEIGHTS, LIMITS[WEIGHTS]),
         GRAPH: hashlib.sha256(graph).hexdigest(),
-        CALIBRATION: sha256_of(folder / CALIBRATION, _LIMITS[CALIBRATION]),
+        CALIBRATION: sha256_of(folder / CALIBRATION, LIMITS[CALIBRATION]),
     }
-    for name in _FILES:
+    for name in FILES:
         if found[name] != sums.get(name):
             raise BundleAltered(
                 f"{folder / name} is not the file that was saved: its SHA-256 differs from the "
@@ -409,64 +311,6 @@ def _verified(folder: Path) -> Bundle:
         weight_shapes=_weight_shapes(folder / WEIGHTS),
         working_memory=_FLOAT32 * size.numbers,
     )
-
-
-def check_writable(location: Location) -> None:
-    """Refuse, before any work is done, a place where no bundle can be written.
-
-    Raises
-    ------
-    OutputError
-        The parent folder is missing or read-only, or something that is no bundle lies there.
-    StorageError
-        The object store does not let anything be written there.
-    """
-    local = as_local(location)
-    if local is not None:
-        _check_local(Path(local))
-        return
-    url = os.fspath(location)
-    storage.check_writable(url)
-    if storage.exists(url) and not _has_part_of_bundle(url):
-        raise OutputError(f"{url} exists and is not a Residua bundle; choose another name")
-
-
-def bundle_exists(location: Location) -> bool:
-    """Tell whether something lies where a bundle is to be written.
-
-    Raises
-    ------
-    StorageError
-        The object store does not tell.
-    """
-    local = as_local(location)
-    return storage.exists(os.fspath(location)) if local is None else Path(local).exists()
-
-
-def _given(location: Location) -> Path | str:
-    local = as_local(location)
-    return os.fspath(location) if local is None else Path(local)
-
-
-def _check_local(path: Path) -> None:
-    parent = path.absolute().parent
-    if path.is_symlink() or (path.exists() and not (path / MANIFEST).is_file()):
-        raise OutputError(f"{path} exists and is not a Residua bundle; choose another name")
-    if not parent.is_dir():
-        raise OutputError(f"the folder {parent} does not exist; make it first: mkdir -p {parent}")
-    check_folder(parent)
-
-
-@contextlib.contextmanager
-def _writing(final: Path) -> Iterator[Path]:
-    """Yield a sibling folder that becomes ``final`` when the block ends without an error."""
-    try:
-        with whole_folder(final) as beside:
-            yield beside
-    except OSError as error:
-        raise OutputError(
-            f"the bundle {final} cannot be written: {error.strerror or error}"
-        ) from error
 
 
 def _read_manifest(folder: Path, text: bytes) -> dict[str, Any]:
@@ -499,7 +343,7 @@ def _validated(folder: Path, manifest: dict[str, Any]) -> Manifest:
 
 def _weight_shapes(path: Path) -> dict[str, tuple[int, ...]]:
     try:
-        with opened(path, _LIMITS[WEIGHTS]) as file:
+        with opened(path, LIMITS[WEIGHTS]) as file:
             return shapes_within(file.read(8 + LONGEST_HEADER), os.fstat(file.fileno()).st_size)
     except (ValueError, RecursionError) as error:
         raise BundleAltered(
@@ -507,9 +351,18 @@ def _weight_shapes(path: Path) -> dict[str, tuple[int, ...]]:
         ) from error
 
 
-def _read_checksums(folder: Path) -> dict[str, str]:
+def read_checksums(folder: Path) -> dict[str, str]:
+    """Return the SHA-256 that a bundle's checksums give each file name; lines of no sense too.
+
+    Raises
+    ------
+    BundleRefused
+        They are no plain file, or too large.
+    OSError
+        They cannot be read.
+    """
     sums: dict[str, str] = {}
-    text = content_of(folder / CHECKSUMS, _LIMITS[CHECKSUMS]).decode("ascii", "replace")
+    text = content_of(folder / CHECKSUMS, LIMITS[CHECKSUMS]).decode("ascii", "replace")
     for line in text.splitlines():
         digest, _, name = line.partition("  ")
         sums[name] = digest

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from rich.console import Console
 
-from residua.bundle import quantiles_of
+from residua.bundle_writing import quantiles_of
 from residua.errors import (
     CannotResume,
     IdenticalImages,

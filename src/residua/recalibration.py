@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from residua.bundle import Bundle, check_writable, open_bundle, quantiles_of, write_recalibrated
+from residua.bundle import Bundle, open_bundle
+from residua.bundle_writing import check_writable, quantiles_of, write_recalibrated
 from residua.engines.base import Precision
 from residua.engines.registry import AUTO
 from residua.errors import (

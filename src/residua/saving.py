@@ -10,7 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from residua.bundle import Bundle, write_bundle
+from residua.bundle import Bundle
+from residua.bundle_writing import write_bundle
 from residua.errors import BundleAltered, BundleError, ConfigurationError
 from residua.feature_graph import blank_parts, feature_graph_of
 from residua.graph import ScoringGraph, score_of

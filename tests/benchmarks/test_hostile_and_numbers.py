@@ -4,9 +4,9 @@ import os
 from pathlib import Path
 
 from reliability.hostile import _watched, checks
-from reliability.hostile_cases import CASES, FILES, KEPT, Case, make
+from reliability.hostile_bundles import CASES, KEPT, Case, make
 from reliability.numbers import checks as number_checks
-from residua.bundle import open_bundle
+from residua.bundle import FILES, open_bundle
 
 
 def test_every_check_has_a_name_of_its_own_and_a_promise() -> None:

@@ -14,7 +14,8 @@ import pytest
 from numpy.typing import NDArray
 from tests.watching.conftest import Running, Server, encoded, ids_of, place, rows_of, until
 
-from residua.bundle import open_bundle, write_recalibrated
+from residua.bundle import open_bundle
+from residua.bundle_writing import write_recalibrated
 from residua.errors import (
     ConfigurationError,
     EngineFailed,

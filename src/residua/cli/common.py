@@ -104,7 +104,7 @@ def pictures(data: list[str]) -> str | list[str]:
 
 def check_new(model: str, *, force: bool) -> None:
     """Refuse a model that cannot be written, or one that is there and is not to be replaced."""
-    from residua.bundle import bundle_exists, check_writable
+    from residua.bundle_writing import bundle_exists, check_writable
 
     check_writable(model)
     if bundle_exists(model) and not force:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from residua.bundle import check_writable
+from residua.bundle_writing import check_writable
 from residua.errors import MissingExtra, OutputError
 from residua.heatmaps import colourise
 from residua.images.datasets import load_dataset

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
+from typing import Any, TypeVar
 from uuid import uuid4
 
 import numpy as np
@@ -16,6 +19,8 @@ from numpy.typing import NDArray
 
 from residua import AutoencoderDetector
 from residua.errors import ResiduaWarning
+
+T = TypeVar("T")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -45,6 +50,12 @@ def make_stripes(n: int, side: int = 16, seed: int = 0) -> NDArray[np.uint8]:
     phase = np.random.default_rng(seed).integers(0, 4, (n, 1, 1))
     rows = np.broadcast_to(np.arange(side)[None, :, None], (n, side, side))
     return np.where((rows + phase) // 2 % 2, 230, 20).astype(np.uint8)
+
+
+def finished(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine to its end in a thread of its own: Playwright's loop may run in this one."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, work).result()
 
 
 @pytest.fixture(autouse=True)

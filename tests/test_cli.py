@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from residua.bundle import open_bundle
+from residua.cli import main
 from residua.scoring.calibration import benjamini_hochberg
 
 COMMAND = str(Path(sys.executable).with_name("residua"))
@@ -40,16 +41,27 @@ COMMANDS = (
 )
 
 
-def residua(*arguments: object, stdin: str = "", **options: object) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [COMMAND, *map(str, arguments)],
-        input=stdin,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "COLUMNS": "200", "NO_COLOR": "1"},
-        check=False,
-        **options,
-    )
+def residua(*arguments: object, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    """Run a command as its program does, in this process, which has imported what it needs."""
+    given = [COMMAND, *map(str, arguments)]
+    streams = {name: io.TextIOWrapper(io.BytesIO(), "utf-8") for name in ("stdout", "stderr")}
+    streams["stdin"] = io.TextIOWrapper(io.BytesIO(stdin.encode()), "utf-8")
+    code: object = 0
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in (("COLUMNS", "200"), ("NO_COLOR", "1")):
+            patch.setenv(name, value)
+        for name, stream in streams.items():
+            patch.setattr(sys, name, stream)
+        patch.setattr(sys, "argv", given)
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code or 0
+    written = {}
+    for name in ("stdout", "stderr"):
+        streams[name].flush()
+        written[name] = streams[name].detach().getvalue().decode()
+    return subprocess.CompletedProcess(given, code, **written)
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
@@ -109,7 +121,10 @@ def test_version_is_printed() -> None:
 def test_completion_is_offered(monkeypatch: pytest.MonkeyPatch) -> None:
     # Else Typer looks for the shell that runs the tests, and there may be none.
     monkeypatch.setenv("_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION", "1")
-    done = residua("--show-completion", "bash")
+    # It is offered under the name by which the program was called.
+    done = subprocess.run(
+        [COMMAND, "--show-completion", "bash"], check=True, capture_output=True, text=True
+    )
     assert "_RESIDUA_COMPLETE" in done.stdout
 
 

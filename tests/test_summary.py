@@ -4,12 +4,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import torch
 from rich.console import Console
 
 from residua.bundle import open_bundle
 from residua.engines.choice import Choice, Circumstances, Measurement
 from residua.scoring.verdicts import Verdict
-from residua.summary import Summary, engines_table, info_table
+from residua.summary import Summary, engines_table, info_table, shared_out
 
 
 def shown(renderable: object) -> str:
@@ -87,10 +88,29 @@ def test_a_run_without_one_readable_picture_has_no_share() -> None:
 
 
 @pytest.mark.parametrize(
-    "word", ["conv", "16 × 16, grey", "conformal(0.0589)", "PCA of 16", "seed 0"]
+    "word", ["conv", "16 × 16, grey", "conformal(0.0589)", "PCA of 16", "seed 0, "]
 )
 def test_what_a_model_is_fits_a_page(bundle: Path, word: str) -> None:
     assert word in shown(info_table("m", open_bundle(bundle).manifest))
+
+
+@pytest.mark.parametrize(
+    ("threads", "workers", "said"),
+    [
+        (1, 1, "1 thread"),
+        (4, 1, "4 threads"),
+        (2, 3, "2 threads in each of 3 workers"),
+        (None, 1, "threads not noted"),
+    ],
+)
+def test_among_how_many_threads_a_fit_was_shared_out(
+    bundle: Path, threads: int | None, workers: int, said: str
+) -> None:
+    manifest = open_bundle(bundle).manifest
+    assert manifest.threads == torch.get_num_threads()
+    made = manifest.model_copy(update={"threads": threads, "workers": workers})
+    assert f"seed 0, {said}" in shown(info_table("m", made))
+    assert shared_out(made) == said
 
 
 def test_the_engines_are_shown_with_the_chosen_one_first() -> None:

@@ -293,6 +293,8 @@ def manifest_of(outcome: FitOutcome, settings: FitSettings, n_features: int | No
         training=outcome.config,
         seed=outcome.training.seed,
         interrupted=outcome.training.interrupted,
+        workers=outcome.training.workers,
+        threads=outcome.training.threads,
         threshold=outcome.threshold,
         calibration_quantiles=quantiles_of(outcome.calibration_scores),
         map_ceiling=outcome.map_ceiling,

@@ -99,6 +99,10 @@ class Manifest(BaseModel):
     """The seed that led to these weights."""
     interrupted: bool
     """Whether training was ended by Ctrl-C."""
+    workers: int = 1
+    """Processes that shared training out; 1: one machine. As many give the same weights again."""
+    threads: int | None = None
+    """With which each computed, likewise. None: not noted, as before it was."""
     threshold: Threshold
     """The limits of the verdict."""
     calibration_quantiles: dict[str, float]

@@ -150,12 +150,21 @@ def facts(manifest: Manifest) -> dict[str, str]:
         f"{data.calibration:,} calibration, {data.skipped:,} skipped",
         "training": f"{len(manifest.history)} epochs, best "
         f"{best[-1].epoch if best else '–'}, seed {manifest.seed}"
+        + f", {shared_out(manifest)}"
         + (", ended by Ctrl-C" if manifest.interrupted else ""),
         "mean squared error": f"{checks.network_mse:.4g} on validation"
         + _beside(checks, features=features),
         "made": f"{manifest.created:%Y-%m-%d %H:%M} UTC, "
         + ", ".join(f"{package} {number}" for package, number in manifest.versions.items()),
     }
+
+
+def shared_out(manifest: Manifest) -> str:
+    """Return among how many threads and workers training was shared out, in words."""
+    if manifest.threads is None:
+        return "threads not noted"
+    threads = f"{manifest.threads} thread{'s' * (manifest.threads != 1)}"
+    return threads + f" in each of {manifest.workers} workers" * (manifest.workers > 1)
 
 
 def _beside(checks: FitChecks, *, features: bool) -> str:

@@ -110,6 +110,8 @@ def test_two_workers_fit_what_one_machine_fits(
     assert auroc(together, stripes) == pytest.approx(auroc(alone, stripes), abs=0.02)
     data = together.manifest_.data
     assert (data.training + data.validation + data.calibration, data.skipped) == (157, 3)
+    assert (alone.manifest_.workers, together.manifest_.workers) == (1, 2)
+    assert together.manifest_.threads == 1
     saved = together.save(tmp_path / "part.residua")
     assert np.array_equal(load(saved).predict(stripes), together.predict(stripes))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import csv
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tests.conftest import finished
 from tests.faults.conftest import Residua
 
 from reliability.killing import Room, digests, write_pictures
@@ -72,7 +72,7 @@ def test_a_service_that_fails_to_begin_leaves_its_store_to_the_next(
         patch.setattr(ServedModels, "start", lambda _: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             Station(settings)
-    asyncio.run(Station(settings).close())
+    finished(Station(settings).close())
 
 
 def test_two_scores_to_one_table_leave_one_whole_table(bundle: Path, tmp_path: Path) -> None:
@@ -117,5 +117,5 @@ def test_a_second_service_with_one_review_store_is_refused(bundle: Path, tmp_pat
     first = Station(settings)
     with pytest.raises(StoreInUse, match=r"another service keeps its reviews in .* --data of its"):
         Station(settings)
-    asyncio.run(first.close())
-    asyncio.run(Station(settings).close())
+    finished(first.close())
+    finished(Station(settings).close())

@@ -438,7 +438,7 @@ def test_leaving_early_ends_ends_the_threads(hundred_files):
     batches = hundred_files.batches(SPEC, 4, workers=3)
     next(batches)
     batches.close()
-    assert threading.active_count() == before
+    assert threading.active_count() <= before
 
 
 def test_files_are_decoded_in_several_threads_at_once(hundred_files, monkeypatch):

@@ -147,5 +147,5 @@ def test_what_a_program_leaves_running_is_not_waited_for(notices: Notices, said:
     for _ in range(3):
         run(command)
     assert [line.partition(": ")[2] for line in said] == ["started"] * 3
-    assert threading.active_count() == threads
-    assert descriptors() == opened
+    assert threading.active_count() <= threads
+    assert descriptors() <= opened

@@ -169,7 +169,7 @@ CASES: tuple[Case, ...] = (
     Case("two graphs", _two_graphs),
     Case(
         "a graph cut short",
-        lambda folder: put(GRAPH, (folder / GRAPH).readput()[:-9], folder),
+        lambda folder: put(GRAPH, (folder / GRAPH).read_bytes()[:-9], folder),
     ),
     *(
         Case(f"weights of the graph in {where}", partial(_graph, partial(_external, where)))

@@ -170,7 +170,13 @@ def _fit(
             model = prepared.material.build().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
             weights = brought[-1].weights
             model.load_state_dict({name: torch.tensor(value) for name, value in weights.items()})
-            return Learned(model.eval(), brought[-1].history, brought[-1].interrupted)
+            return Learned(
+                model.eval(),
+                brought[-1].history,
+                brought[-1].interrupted,
+                brought[-1].threads,
+                brought[-1].workers,
+            )
 
         result = train(
             prepared.material.build,

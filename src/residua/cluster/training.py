@@ -88,6 +88,10 @@ class Trained(NamedTuple):
     """By name; Ray Train does not return tensors."""
     history: list[EpochRecord]
     interrupted: bool
+    threads: int
+    """With which each worker computed."""
+    workers: int
+    """At the end; a lost one need not have been replaced."""
     training: int
     """Readable pictures that were learned from, of all workers together."""
     validation: int
@@ -238,6 +242,8 @@ def _trained(
         weights={name: value.numpy() for name, value in learned.model.state_dict().items()},
         history=learned.history,
         interrupted=stopping.stopped,
+        threads=learned.threads,
+        workers=learned.workers,
         training=sum(training for training, *_ in found),
         validation=sum(validation for _, validation, *_ in found),
         failures=[failure for *_, failures, _ in found for failure in failures],

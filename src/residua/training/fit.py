@@ -62,6 +62,10 @@ class TrainingResult:
     """The seed that led to it: the one asked for, or the next after a restart."""
     interrupted: bool
     """Whether Ctrl-C ended it before its time."""
+    threads: int
+    """With which each process computed."""
+    workers: int
+    """Processes that shared it out, at the end; 1: one machine."""
 
 
 class Learned(NamedTuple):
@@ -71,6 +75,8 @@ class Learned(NamedTuple):
     """In evaluation mode, float32, on the CPU, with the best weights."""
     history: list[EpochRecord]
     interrupted: bool
+    threads: int
+    workers: int
 
 
 class Feed(NamedTuple):
@@ -133,13 +139,13 @@ def train(
     for attempt in (0, 1):
         seed = config.seed + attempt
         if elsewhere is not None:
-            model, history, interrupted = elsewhere(attempt, seed)
+            learned = elsewhere(attempt, seed)
         else:
             folder = checkpoint_folder / f"attempt-{attempt}" if checkpoint_folder else None
-            model, history, interrupted = _learn_here(
+            learned = _learn_here(
                 build, pixels, training, validation, config, seed, folder, resume, console, on_epoch
             )
-        checks = compare_with_simple_predictors(model, pixels, training, validation)
+        checks = compare_with_simple_predictors(learned.model, pixels, training, validation)
         if checks.network_mse < checks.mean_image_mse:
             break
         finding = (
@@ -147,7 +153,7 @@ def train(
             f"{checks.network_mse:.3g}, and predicting the mean picture gives "
             f"{checks.mean_image_mse:.3g}"
         )
-        if tolerate_failure or interrupted:
+        if tolerate_failure or learned.interrupted:
             warnings.warn(finding, LearnedNothing, stacklevel=2)
             break
         if attempt:
@@ -158,7 +164,15 @@ def train(
         warnings.warn(f"{finding}; starting again from seed {seed + 1}", Restarted, stacklevel=2)
     if checks.network_mse < checks.mean_image_mse:
         _warn_of(checks)
-    return TrainingResult(model, history, checks, seed, interrupted)
+    return TrainingResult(
+        learned.model,
+        learned.history,
+        checks,
+        seed,
+        learned.interrupted,
+        learned.threads,
+        learned.workers,
+    )
 
 
 def choose_batch_size(n_train: int) -> int:
@@ -219,7 +233,13 @@ def run_epochs(
                 _fit(trainer, module, fed, checkpoint)
     if kept.best_weights:
         model.load_state_dict(kept.best_weights)
-    return Learned(model.to("cpu").eval(), kept.history, bool(interruption))
+    return Learned(
+        model.to("cpu").eval(),
+        kept.history,
+        bool(interruption),
+        torch.get_num_threads(),
+        team.size,
+    )
 
 
 def _learn_here(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 import sqlite3
 import threading
@@ -17,6 +16,7 @@ import httpx
 import numpy as np
 import pytest
 from sqlalchemy import event
+from tests.conftest import finished
 
 from residua.errors import ConfigurationError, StoreFull, StoreUnavailable
 from residua.service.forms import Upload
@@ -154,7 +154,7 @@ def test_failures_do_not_grow_with_the_requests_that_meet_them(
         Decoded(np.zeros((16, 16, 1), np.uint8), 16, 16, "image/png"),
     )
     keeper.note(StoreUnavailable("away"))
-    depths = [asyncio.run(meet()) for _ in range(5)]
+    depths = [finished(meet()) for _ in range(5)]
     assert len(set(depths)) == 1
 
 

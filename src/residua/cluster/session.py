@@ -72,8 +72,8 @@ def connected(address: str = AUTO, *, processors: int | None = None) -> Iterator
         The address is of another form, or names another cluster than the one this program is
         connected to.
     ClusterUnavailable
-        Nothing answers there within some seconds, what answers is no cluster, or it runs other
-        versions of Ray or Python.
+        Nothing answers there within some seconds, what answers is no cluster, it runs other
+        versions of Ray or Python, or it asks for a token that is not given.
     """
     if processors is not None and processors < 1:
         raise ConfigurationError(f"processors is {processors}; wanted at least 1")
@@ -88,7 +88,8 @@ def connected(address: str = AUTO, *, processors: int | None = None) -> Iterator
         return
     _require_answer(found, given=address)
     try:
-        _init(ray, address=found)
+        with _known_here(found) as bootstrap:
+            _init(ray, address=bootstrap)
     except Exception as error:
         _forget(ray)
         raise _refused(found, error) from error
@@ -201,6 +202,27 @@ def _address_here() -> str | None:
     return str(noted) if noted and _greeted(*_host_and_port(noted)) is None else None
 
 
+@contextlib.contextmanager
+def _known_here(address: str) -> Iterator[str]:
+    """Yield what Ray is to be given for an address: its own note of a cluster of this machine.
+
+    Ray shows this user's token, which a cluster may ask for, to none but such a cluster, unless it
+    is told to.
+    """
+    from ray._private.utils import read_ray_address
+
+    noted = read_ray_address()
+    if not noted or _host_and_port(str(noted)) != _host_and_port(address):
+        yield address
+        return
+    named = os.environ.pop("RAY_ADDRESS", None)
+    try:
+        yield AUTO
+    finally:
+        if named is not None:
+            os.environ["RAY_ADDRESS"] = named
+
+
 def _require_answer(address: str, *, given: str) -> None:
     # Ray itself tries a dead address for minutes, and says so in the terminal again and again.
     why = _greeted(*_host_and_port(address))
@@ -254,12 +276,26 @@ def _greeted(host: str, port: int) -> str | None:
 
 def _refused(address: str, error: Exception) -> ClusterUnavailable:
     said = _one_line(error)
+    if "InvalidAuthToken" in _chain(error):
+        return ClusterUnavailable(
+            f"the cluster at {address} asks for a token: set RAY_AUTH_MODE=token, and have the "
+            f"cluster's token in ~/.ray/auth_token, or in a file that RAY_AUTH_TOKEN_PATH names"
+        )
     if "ersion mismatch" in said:
         return ClusterUnavailable(
             f"the cluster at {address} runs another version of Ray or Python: {said} Install here "
             f"what the cluster has, or the other way round"
         )
     return ClusterUnavailable(f"the cluster at {address} takes no connection: {said}")
+
+
+def _chain(error: BaseException | None) -> str:
+    """Return what an error says, and what led to it."""
+    said = []
+    while error is not None:
+        said.append(str(error))
+        error = error.__cause__ or error.__context__
+    return "\n".join(said)
 
 
 def _one_line(error: Exception) -> str:

@@ -1,6 +1,6 @@
 """Scoring on a Ray cluster of this machine, beside `residua score` and with one worker or two.
 
-    scripts/bench cluster_scoring [--files 10000] [--few 2000] [--repeats 2] [--side 256] [--page]
+    scripts/bench cluster_scoring [--files 10000] [--few 4000] [--repeats 2] [--side 256] [--page]
 
 Generated JPEG files in colour are scored by the default network and score. First by the command as
 it is, start of the program included: on one machine, on a cluster that is up, and with the start of
@@ -49,7 +49,7 @@ ONE, TWO, APART = "one worker", "two workers", "decoding in tasks, one actor"
 def main() -> None:
     made = parser(__doc__)
     made.add_argument("--files", type=int, default=10_000)
-    made.add_argument("--few", type=int, default=2_000, help="files for one worker against two")
+    made.add_argument("--few", type=int, default=4_000, help="files for one worker against two")
     made.add_argument("--repeats", type=int, default=2)
     made.add_argument("--side", type=int, default=256)
     options = made.parse_args()
@@ -63,8 +63,8 @@ def main() -> None:
         bundle = fitted(few, options.side, work / "model.residua")
         with two_processors() as address:
             whole = alternate(commands(bundle, work / "files", work, address), options.repeats)
-            shares, answers = scaling(bundle, few, work, address, options.repeats)
-        costs = Costs.of(work / "files", answers, work / TWO, options.side, bundle)
+            shares, answers, handing = scaling(bundle, few, work, address, options.repeats)
+        costs = Costs.of(work / "files", answers, work / TWO, options.side, bundle, handing)
     overhead = {side: paired_ratio(whole[side], whole[HERE]) for side in (UP, WITH_START)}
     gain = paired_ratio(shares[ONE], shares[TWO])
     tables = [
@@ -130,24 +130,24 @@ class Costs(NamedTuple):
     bytes_decoded: float
     """What would be sent if others decoded."""
     naming: float
-    """The driver's time: listing, fingerprint and cutting into parts."""
+    """The driver's time for a file in a folder: listing, fingerprint and cutting into parts."""
+    naming_row: float
+    """The driver's time for a row of a Parquet file, likewise."""
+    handing: float
+    """The time of Ray and the driver for a part: handing it to a worker and taking the answer."""
 
     @classmethod
-    def of(cls, folder: Path, answers: list[Answer], out: Path, side: int, bundle: Path) -> Costs:
+    def of(
+        cls, folder: Path, answers: list[Answer], out: Path, side: int, bundle: Path, handing: float
+    ) -> Costs:
         from residua.bundle import open_bundle
 
         pictures = sum(answer.scored + answer.failed for answer in answers)
-        start = time.perf_counter()
-        source = resolve_source(folder)
-        fingerprint(source, str(folder))
-        spec = open_bundle(bundle).manifest.input
-        size = part_size_for(len(source), spec, 2)
-        named = sum(
-            len(pickle.dumps(part)) for part in parts_of(source, size, range(len(source) // size))
-        )
-        naming = (time.perf_counter() - start) / len(source)
+        size = part_size_for(len(os.listdir(folder)), open_bundle(bundle).manifest.input, 2)  # noqa: PTH208
+        naming, named = named_in(folder, size)
+        naming_row, _ = named_in(in_parquet(folder, out.parent / "rows"), size)
         written = sum(file.stat().st_size for file in out.glob("part-*"))
-        read = sum(file.stat().st_size for file in folder.iterdir())
+        sizes = [file.stat().st_size for file in folder.iterdir()]
         reading = sum(answer.seconds_reading for answer in answers)
         computing = sum(answer.seconds_computing for answer in answers)
         total = sum(answer.seconds for answer in answers)
@@ -155,11 +155,13 @@ class Costs(NamedTuple):
             reading / pictures,
             computing / pictures,
             (total - reading - computing) / pictures,
-            read / len(source),
-            named / (len(source) // size * size),
+            statistics.mean(sizes),
+            named,
             written / pictures,
             float(side * side * 3),
             naming,
+            naming_row,
+            handing,
         )
 
     def rows(self) -> list[tuple[str, str]]:
@@ -167,12 +169,69 @@ class Costs(NamedTuple):
             ("reading and decoding, ms of a processor", f"{1e3 * self.reading:.2f}"),
             ("network, score and verdict, ms of a processor", f"{1e3 * self.computing:.2f}"),
             ("writing and the like, ms of a processor", f"{1e3 * self.rest:.3f}"),
-            ("listing and cutting into parts, ms of the driver", f"{1e3 * self.naming:.4f}"),
+            (
+                "a file: listing, cutting into parts, ms of the driver",
+                f"{1e3 * self.naming:.4f}",
+            ),
+            ("a row of Parquet: likewise", f"{1e3 * self.naming_row:.4f}"),
+            ("a part: handing it out, ms of driver and Ray", f"{1e3 * self.handing:.2f}"),
             ("read from the store, bytes", f"{self.bytes_read:,.0f}"),
             ("sent by the driver, bytes", f"{self.bytes_named:,.0f}"),
             ("written, bytes", f"{self.bytes_written:,.0f}"),
             ("decoded, bytes (sent only where others decode)", f"{self.bytes_decoded:,.0f}"),
         ]
+
+
+def named_in(data: Path, size: int) -> tuple[float, float]:
+    """Return the seconds and the bytes that the driver needs to name a picture in a part."""
+    start = time.perf_counter()
+    source = resolve_source(data)
+    fingerprint(source, str(data))
+    parts = parts_of(source, size, range(len(source) // size))
+    sent = sum(len(pickle.dumps(part)) for part in parts)
+    return (time.perf_counter() - start) / len(source), sent / (len(source) // size * size)
+
+
+def in_parquet(folder: Path, target: Path) -> Path:
+    """Write the files of a folder as rows of Parquet files of 10,000, in groups of 1,000."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    target.mkdir()
+    files = sorted(folder.iterdir())
+    for start in range(0, len(files), 10_000):
+        some = files[start : start + 10_000]
+        table = pa.table({"id": [f.name for f in some], "image": [f.read_bytes() for f in some]})
+        pq.write_table(table, target / f"{start:06}.parquet", row_group_size=1_000)
+    return target
+
+
+def handed_out(parts: int = 2_000) -> float:
+    """Return the seconds that a part takes of which nothing is to be done, on a cluster that is up.
+
+    Driver, Ray and two workers share the processors: on a machine of its own, a driver is faster.
+    """
+    import ray.data
+
+    from residua.cluster.scoring import IN_FLIGHT, _quiet_data
+
+    class Nothing:
+        def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
+            return {"number": batch["number"], "at": np.array([time.time()])}
+
+    start = time.time()
+    rows = [{"number": number, "part": bytes(10_000)} for number in range(parts)]
+    with _quiet_data():
+        answers = ray.data.from_items(rows, override_num_blocks=parts).map_batches(
+            Nothing,
+            batch_size=1,
+            compute=ray.data.ActorPoolStrategy(size=2, max_tasks_in_flight_per_actor=IN_FLIGHT),
+            num_cpus=1,
+        )
+        made = time.time()
+        at = sorted(float(row["at"]) for row in answers.iter_rows())
+    # The start of the workers lies between the two and is no part's.
+    return (made - start + at[-1] - at[0]) / parts
 
 
 def commands(bundle: Path, data: Path, work: Path, address: str) -> dict[str, Callable[[], float]]:
@@ -199,8 +258,11 @@ def commands(bundle: Path, data: Path, work: Path, address: str) -> dict[str, Ca
 
 def scaling(
     bundle: Path, data: Path, work: Path, address: str, repeats: int
-) -> tuple[dict[str, list[float]], list[Answer]]:
-    """Time one worker, two, and decoding apart; returns what two workers said last, too."""
+) -> tuple[dict[str, list[float]], list[Answer], float]:
+    """Time one worker, two, decoding apart, and handing out a part.
+
+    Returns the seconds of the first three, what two workers said last, and the seconds of a part.
+    """
     from residua.cluster.session import connected
 
     answers: list[Answer] = []
@@ -224,7 +286,7 @@ def scaling(
             },
             repeats,
         )
-    return seconds, list(answers)
+        return seconds, list(answers), handed_out()
 
 
 def decoded_apart(bundle: Path, data: Path) -> float:

@@ -40,7 +40,11 @@ class Costs:
     rest: float
     """Writing its row, and the like."""
     naming: float
-    """The driver's time to name it and hand it out; listing a store is not in it."""
+    """The driver's time to name a file; listing a store is not in it."""
+    naming_row: float
+    """The driver's time to name a row of a Parquet file, likewise."""
+    handing: float
+    """The time of driver and Ray to hand out a part and take the answer."""
     bytes_read: float
     bytes_named: float
     """What the driver holds of it."""
@@ -123,7 +127,7 @@ def simulate(task: Task, costs: Costs, cloud: Cloud, seed: int = 0) -> Outcome:
     rng = np.random.default_rng(seed)
     parts = -(-task.pictures // task.part)
     nominal = task.part * picture_seconds(task.layout, costs, cloud)
-    deal = task.part * costs.naming
+    deal = deal_seconds(task, costs)
     spread = cloud.speed_spread
     free = [(0.0, node) for node in range(cloud.nodes) for _ in range(cloud.cores)]
     heapq.heapify(free)
@@ -166,6 +170,12 @@ def picture_seconds(layout: Layout, costs: Costs, cloud: Cloud) -> float:
     )
 
 
+def deal_seconds(task: Task, costs: Costs) -> float:
+    """Return how long the driver and Ray work at a part."""
+    rows = task.layout.pictures_per_object > 1
+    return task.part * (costs.naming_row if rows else costs.naming) + costs.handing
+
+
 def bounds(task: Task, costs: Costs, cloud: Cloud) -> list[tuple[str, float]]:
     """Return the hours that each resource alone would take, the longest first."""
     cores = cloud.nodes * cloud.cores
@@ -179,7 +189,7 @@ def bounds(task: Task, costs: Costs, cloud: Cloud) -> list[tuple[str, float]]:
         "cores: rows": n * costs.rest / cores,
         "waiting for the store": requests * cloud.store_latency_s / REQUESTS_AT_ONCE / cores,
         "the nodes' network cards": n * costs.bytes_read / cloud.network_bytes_s / cloud.nodes,
-        "handing out parts, by the driver": n * costs.naming,
+        "handing out parts, by the driver": n / task.part * deal_seconds(task, costs),
     }
     return sorted(
         ((what, value / 3600) for what, value in seconds.items()), key=lambda one: -one[1]

@@ -23,6 +23,8 @@ COSTS = Costs(
     computing=0.003,
     rest=0.0005,
     naming=0.0,
+    naming_row=0.0,
+    handing=0.0,
     bytes_read=10_000,
     bytes_named=60,
     bytes_written=50,
@@ -41,14 +43,18 @@ def test_equal_parts_on_calm_cores_take_rounds_of_one_part() -> None:
 
 
 def test_a_slow_driver_is_what_all_wait_for() -> None:
-    slow = replace(COSTS, naming=0.01)
+    slow = replace(COSTS, naming=0.02, naming_row=0.01, handing=1.0)
 
     outcome = simulate(TASK, slow, CALM)
 
-    assert outcome.hours * 3600 == pytest.approx(200 * 10 + 5.5)
+    assert outcome.hours * 3600 == pytest.approx(200 * (1_000 * 0.01 + 1) + 5.5)
     assert bounds(TASK, slow, CALM)[0] == (
         "handing out parts, by the driver",
-        pytest.approx(2_000 / 3600),
+        pytest.approx(200 * 11 / 3600),
+    )
+    files = replace(TASK, layout=SINGLE)
+    assert dict(bounds(files, slow, CALM))["handing out parts, by the driver"] == pytest.approx(
+        200 * 21 / 3600
     )
 
 

@@ -12,6 +12,9 @@ from residua.scoring.verdicts import batch_size_for
 
 # A part takes seconds, so that handing it over is nothing beside it and a lost one soon made up.
 _PIXELS_IN_PART = 1 << 24
+# Driver and Ray hand out some 140 parts a second, however many workers ask for them: from here on
+# parts grow with the workers.
+_WORKERS_FOR_SUCH_PARTS = 128
 # So that each worker gets several, and none waits long for the last one.
 _PARTS_A_WORKER = 8
 # So that a folder of parts can be listed, however many pictures there are.
@@ -45,9 +48,8 @@ def part_size_for(pictures: int, spec: InputSpec, workers: int) -> int:
     workers : int
         Among which the parts are shared out, ≥ 1.
     """
-    size = min(
-        _PIXELS_IN_PART // (spec.height * spec.width), -(-pictures // (_PARTS_A_WORKER * workers))
-    )
+    pixels = _PIXELS_IN_PART * max(1, workers // _WORKERS_FOR_SUCH_PARTS)
+    size = min(pixels // (spec.height * spec.width), -(-pictures // (_PARTS_A_WORKER * workers)))
     return whole_batches(max(size, -(-pictures // _MOST_PARTS)), spec)
 
 

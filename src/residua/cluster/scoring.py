@@ -38,8 +38,9 @@ from residua.storage import as_local
 
 IN_FLIGHT = 2
 """Parts that a worker has at a time: while it scores one, the next is on its way."""
-# Parts that are handed to Ray at a time: so many for each worker, and so many in all at least.
-_PARTS_A_WORKER, _FEWEST_AT_A_TIME = 16, 64
+# Parts that are handed to Ray at a time: so many for each worker, and so many in all at least. The
+# workers are begun anew for each such wave, some seconds in minutes of work.
+_PARTS_A_WORKER, _FEWEST_AT_A_TIME = 32, 256
 _SECONDS_FOR_A_PROCESSOR = 60.0
 # After which a store that did not answer is asked again, and longer each time.
 _SECONDS_OF_SILENCE = 5.0

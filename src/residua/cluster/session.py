@@ -18,6 +18,7 @@ AUTO = "auto"
 """The cluster of this environment; where there is none, one that is made here for the while."""
 
 _LOG_LEVEL = "RAY_BACKEND_LOG_LEVEL"
+_AUTH_MODE = "RAY_AUTH_MODE"
 _SECONDS_TO_ANSWER = 5.0
 # What a gRPC server is greeted with, and what its answer begins with: HTTP/2's settings.
 _GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
@@ -83,20 +84,25 @@ def connected(address: str = AUTO, *, processors: int | None = None) -> Iterator
         return
     found = _address_here() if address == AUTO else address
     if found is None:
-        with _started(ray, processors or usable_processors()) as session:
+        with (
+            _authentication_as_before(),
+            _started(ray, processors or usable_processors()) as session,
+        ):
             yield session
         return
     _require_answer(found, given=address)
-    try:
-        with _known_here(found) as bootstrap:
-            _init(ray, address=bootstrap)
-    except Exception as error:
-        _forget(ray)
-        raise _refused(found, error) from error
-    try:
-        yield Session(found, started_here=False)
-    finally:
-        _forget(ray)
+    with _authentication_as_before():
+        way = _way_to(ray, found)
+        try:
+            with _without("RAY_ADDRESS"):  # which Ray prefers to its note
+                _init(ray, address=way)
+        except Exception as error:
+            _forget(ray)
+            raise _refused(found, error) from error
+        try:
+            yield Session(found, started_here=False)
+        finally:
+            _forget(ray)
 
 
 def ray_package() -> Any:
@@ -119,15 +125,22 @@ def ray_package() -> Any:
 def _init(ray: Any, **options: Any) -> None:
     import warnings
 
-    # What Ray's library writes goes by this variable, read once; and it writes that it read it.
+    _show_lost_workers(ray, False)
+    with _silent(), warnings.catch_warnings():
+        # Ray warns of its own coming changes, which nobody here can do anything about.
+        warnings.simplefilter("ignore")
+        ray.init(log_to_driver=False, logging_level="ERROR", **options)
+
+
+@contextlib.contextmanager
+def _silent() -> Iterator[None]:
+    """Keep what Ray's library says off the terminal."""
+    # It goes by this variable, read once; and it writes that it read it.
     level = os.environ.get(_LOG_LEVEL)
     os.environ[_LOG_LEVEL] = level or "fatal"
-    _show_lost_workers(ray, False)
     try:
-        with _quiet_stderr(), warnings.catch_warnings():
-            # Ray warns of its own coming changes, which nobody here can do anything about.
-            warnings.simplefilter("ignore")
-            ray.init(log_to_driver=False, logging_level="ERROR", **options)
+        with _quiet_stderr():
+            yield
     finally:
         if level is None:
             del os.environ[_LOG_LEVEL]
@@ -202,25 +215,63 @@ def _address_here() -> str | None:
     return str(noted) if noted and _greeted(*_host_and_port(noted)) is None else None
 
 
-@contextlib.contextmanager
-def _known_here(address: str) -> Iterator[str]:
-    """Yield what Ray is to be given for an address: its own note of a cluster of this machine.
+def _way_to(ray: Any, address: str) -> str:
+    """Return what Ray is to be given for an address: "auto" where it is to show a token.
 
-    Ray shows this user's token, which a cluster may ask for, to none but such a cluster, unless it
-    is told to.
+    Ray shows this user's token to no cluster but one of this machine whose note it finds by itself,
+    and one that wants none cannot work with a driver that shows it.
     """
     from ray._private.utils import read_ray_address
 
+    if not _asks_for_token(ray, address):
+        return address
     noted = read_ray_address()
-    if not noted or _host_and_port(str(noted)) != _host_and_port(address):
-        yield address
-        return
-    named = os.environ.pop("RAY_ADDRESS", None)
+    if noted and _host_and_port(str(noted)) == _host_and_port(address):
+        return AUTO
+    raise ClusterUnavailable(
+        f"the cluster at {address} asks for a token: set RAY_AUTH_MODE=token, and have its token "
+        f"in ~/.ray/auth_token, or in a file that RAY_AUTH_TOKEN_PATH names"
+    )
+
+
+def _asks_for_token(ray: Any, address: str) -> bool:
+    refusal = getattr(ray.exceptions, "AuthenticationError", None)
+    if refusal is None:  # a Ray that knows no tokens
+        return False
+    host, port = _host_and_port(address)
     try:
-        yield AUTO
+        with _silent():
+            ray._raylet.GcsClient(address=f"{host}:{port}")
+    except refusal:
+        return True
+    except Exception:  # what else is wrong is told when it is connected to
+        return False
+    return False
+
+
+@contextlib.contextmanager
+def _authentication_as_before() -> Iterator[None]:
+    """Have Ray's way of authentication, which it may change for a cluster, be that of before."""
+    mode = os.environ.get(_AUTH_MODE)
+    try:
+        yield
     finally:
-        if named is not None:
-            os.environ["RAY_ADDRESS"] = named
+        if os.environ.get(_AUTH_MODE) != mode:
+            if mode is None:
+                del os.environ[_AUTH_MODE]
+            else:
+                os.environ[_AUTH_MODE] = mode
+            ray_package()._raylet.Config.initialize("")
+
+
+@contextlib.contextmanager
+def _without(variable: str) -> Iterator[None]:
+    value = os.environ.pop(variable, None)
+    try:
+        yield
+    finally:
+        if value is not None:
+            os.environ[variable] = value
 
 
 def _require_answer(address: str, *, given: str) -> None:
@@ -276,26 +327,12 @@ def _greeted(host: str, port: int) -> str | None:
 
 def _refused(address: str, error: Exception) -> ClusterUnavailable:
     said = _one_line(error)
-    if "InvalidAuthToken" in _chain(error):
-        return ClusterUnavailable(
-            f"the cluster at {address} asks for a token: set RAY_AUTH_MODE=token, and have the "
-            f"cluster's token in ~/.ray/auth_token, or in a file that RAY_AUTH_TOKEN_PATH names"
-        )
     if "ersion mismatch" in said:
         return ClusterUnavailable(
             f"the cluster at {address} runs another version of Ray or Python: {said} Install here "
             f"what the cluster has, or the other way round"
         )
     return ClusterUnavailable(f"the cluster at {address} takes no connection: {said}")
-
-
-def _chain(error: BaseException | None) -> str:
-    """Return what an error says, and what led to it."""
-    said = []
-    while error is not None:
-        said.append(str(error))
-        error = error.__cause__ or error.__context__
-    return "\n".join(said)
 
 
 def _one_line(error: Exception) -> str:

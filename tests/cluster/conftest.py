@@ -109,10 +109,14 @@ def two_nodes(store_endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> 
         warnings.simplefilter("ignore")
         environment = {"PYTHONPATH": path, "RAY_USAGE_STATS_ENABLED": "0", **store}
         nodes = _started(environment)
+    patch = pytest.MonkeyPatch()
+    # This user has a token, as after any cluster that Ray made here; this one wants none.
+    patch.setenv("RAY_AUTH_TOKEN", "5ec2e7" * 8)
     try:
         with connected(nodes.address):
             yield nodes
     finally:
+        patch.undo()
         nodes.shut_down()
 
 

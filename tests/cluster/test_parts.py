@@ -34,6 +34,14 @@ def test_each_worker_gets_several_parts() -> None:
     assert part_size_for(10_000_000, spec(256), 2) == 256
 
 
+def test_parts_are_larger_where_many_workers_ask_for_them() -> None:
+    assert part_size_for(10**9, spec(256), 128) == 1_000  # by the most parts that there may be
+    assert part_size_for(10**8, spec(256), 128) == 256
+    assert part_size_for(10**8, spec(256), 1_600) == 12 * 256
+    # Yet each worker has several.
+    assert part_size_for(10**7, spec(256), 1_600) <= 10**7 / 1_600 / 8 + batch_size_for(spec(256))
+
+
 @given(size=st.integers(1, 10_000), side=st.sampled_from([8, 28, 256]))
 def test_a_wanted_size_is_rounded_up_to_whole_batches(size: int, side: int) -> None:
     found = whole_batches(size, spec(side))

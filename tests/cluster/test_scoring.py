@@ -26,6 +26,7 @@ import os, signal
 from residua.cli import main
 from residua.cluster import scoring
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # the tests may run in the background
 answers = scoring._Run._answers
 
 def pressed(run, lacking):

@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import ray
+from tests.cluster.conftest import TwoNodes
 
 from residua.cluster.session import connected
 from residua.errors import ClusterUnavailable, ConfigurationError, MissingExtra
@@ -29,6 +31,18 @@ def noted(*args, **kwargs):
     return folder
 
 tempfile.mkdtemp = noted
+"""
+
+
+_CONNECTS = """
+import sys
+from residua.cluster.session import connected
+
+for address in sys.argv[1:]:
+    with connected(address) as session:
+        import ray.data
+        rows = ray.data.range(8).map_batches(lambda batch: batch).take_all()
+        print(session.address, session.started_here, len(rows))
 """
 
 
@@ -117,6 +131,75 @@ def test_a_program_that_is_connected_stays_so(cluster) -> None:
     assert ray.is_initialized()
     with pytest.raises(ConfigurationError, match="connected to the cluster at"):
         connected("127.0.0.1:1").__enter__()
+
+
+@pytest.fixture
+def guarded(tmp_path: Path) -> Iterator[tuple[str, dict[str, str]]]:
+    """A cluster that asks for this user's token, and the environment in which it was started."""
+    (tmp_path / ".ray").mkdir()
+    (tmp_path / ".ray" / "auth_token").write_text("7e57" * 16)
+    with socket.socket() as free:
+        free.bind(("", 0))
+        port = free.getsockname()[1]
+    own = {"HOME": str(tmp_path), "RAY_AUTH_MODE": "token", "RAY_USAGE_STATS_ENABLED": "0"}
+    with tempfile.TemporaryDirectory(prefix="r", dir="/tmp") as short:  # names of sockets are short
+        environment = {**os.environ, **own, "RAY_TMPDIR": short}
+        environment.pop("RAY_AUTH_TOKEN", None)
+        environment.pop("RAY_ADDRESS", None)
+        ray_program = Path(sys.executable).with_name("ray")
+        options = ("--num-cpus=1", "--include-dashboard=false", "--ray-client-server-port=0")
+        ports = ("--min-worker-port=0", "--max-worker-port=0")
+        started = subprocess.Popen(
+            [ray_program, "start", "--head", "--block", f"--port={port}", *options, *ports],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        assert started.stdout is not None
+        try:
+            said = []
+            for line in started.stdout:
+                said.append(line)
+                if "Ray runtime started" in line:
+                    break
+            assert started.poll() is None, "".join(said)
+            del environment["RAY_AUTH_MODE"]
+            yield f"127.0.0.1:{port}", environment
+        finally:
+            started.terminate()
+            started.communicate()
+
+
+def _connecting(environment: dict[str, str], *addresses: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", _CONNECTS, *addresses],
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_a_token_is_shown_to_the_cluster_of_this_machine_that_asks_and_to_no_other(
+    cluster: TwoNodes, guarded: tuple[str, dict[str, str]], tmp_path: Path
+) -> None:
+    address, environment = guarded
+    done = _connecting(environment, "auto", address, cluster.address)
+    assert done.returncode == 0, done.stderr
+    port = address.rpartition(":")[2]
+    found = [line.split() for line in done.stdout.splitlines()]
+    assert [line[1:] for line in found] == [["False", "8"]] * 3
+    assert [line[0].rpartition(":")[2] == port for line in found] == [True, True, False]
+
+    from_elsewhere = {**environment, "RAY_TMPDIR": str(tmp_path)}  # here is no note of it
+    start = time.monotonic()
+    refused = _connecting(from_elsewhere, address)
+    assert "asks for a token: set RAY_AUTH_MODE=token" in refused.stderr
+    assert time.monotonic() - start < 15
+    told = _connecting({**from_elsewhere, "RAY_AUTH_MODE": "token"}, address)
+    assert told.returncode == 0, told.stderr
 
 
 def test_auto_makes_a_cluster_for_the_while_and_leaves_nothing(

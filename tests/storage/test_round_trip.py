@@ -310,6 +310,8 @@ def test_what_needs_a_disk_refuses_a_url(
     words, what, residua, bundle, folder, tmp_path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
+    # A service, which refuses after it has begun to log, would log there for the tests to come.
+    monkeypatch.setattr("residua.service.logs.configure", lambda *_: None)
     places = {"BUNDLE": bundle, "FOLDER": folder}
     code, said = residua(
         *(places.get(word, word) for word in words), *["--once"][words[0] != "watch" :]

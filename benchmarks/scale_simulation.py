@@ -127,13 +127,14 @@ def simulate(task: Task, costs: Costs, cloud: Cloud, seed: int = 0) -> Outcome:
     rng = np.random.default_rng(seed)
     parts = -(-task.pictures // task.part)
     nominal = task.part * picture_seconds(task.layout, costs, cloud)
-    deal = deal_seconds(task, costs)
     spread = cloud.speed_spread
-    free = [(0.0, node) for node in range(cloud.nodes) for _ in range(cloud.cores)]
+    # Nobody works while pictures are named, before the run and before each wave of parts.
+    named = task.pictures * naming_seconds(task.layout, costs)
+    free = [(named, node) for node in range(cloud.nodes) for _ in range(cloud.cores)]
     heapq.heapify(free)
     mean_life = 3600 / cloud.node_losses_per_hour if cloud.node_losses_per_hour else np.inf
     lost_at = _lives(rng, mean_life, cloud.nodes)
-    waiting, repeated, dealt_at, useful, end = parts, 0, 0.0, 0.0, 0.0
+    waiting, repeated, dealt_at, useful, end = parts, 0, named, 0.0, 0.0
     while waiting:
         start, node = heapq.heappop(free)
         if start >= lost_at[node]:
@@ -143,7 +144,7 @@ def simulate(task: Task, costs: Costs, cloud: Cloud, seed: int = 0) -> Outcome:
                 lost_at[node] = back + _lives(rng, mean_life, 1)[0]
             heapq.heappush(free, (max(start, back), node))
             continue
-        dealt_at = max(dealt_at + deal, start)
+        dealt_at = max(dealt_at + costs.handing, start)
         duration = nominal * float(np.exp(rng.normal(-spread * spread / 2, spread)))
         finish = dealt_at + duration
         if finish > lost_at[node]:
@@ -170,10 +171,9 @@ def picture_seconds(layout: Layout, costs: Costs, cloud: Cloud) -> float:
     )
 
 
-def deal_seconds(task: Task, costs: Costs) -> float:
-    """Return how long the driver and Ray work at a part."""
-    rows = task.layout.pictures_per_object > 1
-    return task.part * (costs.naming_row if rows else costs.naming) + costs.handing
+def naming_seconds(layout: Layout, costs: Costs) -> float:
+    """Return how long the driver works at naming a picture."""
+    return costs.naming if layout.pictures_per_object == 1 else costs.naming_row
 
 
 def bounds(task: Task, costs: Costs, cloud: Cloud) -> list[tuple[str, float]]:
@@ -189,7 +189,8 @@ def bounds(task: Task, costs: Costs, cloud: Cloud) -> list[tuple[str, float]]:
         "cores: rows": n * costs.rest / cores,
         "waiting for the store": requests * cloud.store_latency_s / REQUESTS_AT_ONCE / cores,
         "the nodes' network cards": n * costs.bytes_read / cloud.network_bytes_s / cloud.nodes,
-        "handing out parts, by the driver": n / task.part * deal_seconds(task, costs),
+        "naming pictures, by the driver": n * naming_seconds(layout, costs),
+        "handing out parts, by the driver and Ray": n / task.part * costs.handing,
     }
     return sorted(
         ((what, value / 3600) for what, value in seconds.items()), key=lambda one: -one[1]

@@ -164,6 +164,16 @@ def test_the_threshold_is_fitted_on_pictures_that_training_never_saw(
     assert len(detector.calibration_scores_) == data.calibration
 
 
+def test_a_fit_notes_with_how_many_threads_it_was_made(blobs: NDArray[np.uint8]) -> None:
+    before = torch.get_num_threads()
+    try:
+        for threads in (1, 3):
+            torch.set_num_threads(threads)
+            assert quietly_fitted(blobs).manifest_.threads == threads
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_the_same_pictures_score_the_same_from_every_kind_of_source(
     detector: AutoencoderDetector, blobs: NDArray[np.uint8], tmp_path: Path
 ) -> None:

@@ -10,7 +10,7 @@ from rich.console import Console
 from residua.bundle import open_bundle
 from residua.engines.choice import Choice, Circumstances, Measurement
 from residua.scoring.verdicts import Verdict
-from residua.summary import Summary, engines_table, info_table, shared_out
+from residua.summary import Summary, engines_table, info_table, threads_and_workers
 
 
 def shown(renderable: object) -> str:
@@ -103,14 +103,14 @@ def test_what_a_model_is_fits_a_page(bundle: Path, word: str) -> None:
         (None, 1, "threads not noted"),
     ],
 )
-def test_among_how_many_threads_a_fit_was_shared_out(
+def test_among_how_many_threads_a_fit_was_threads_and_workers(
     bundle: Path, threads: int | None, workers: int, said: str
 ) -> None:
     manifest = open_bundle(bundle).manifest
     assert manifest.threads == torch.get_num_threads()
     made = manifest.model_copy(update={"threads": threads, "workers": workers})
     assert f"seed 0, {said}" in shown(info_table("m", made))
-    assert shared_out(made) == said
+    assert threads_and_workers(made) == said
 
 
 def test_the_engines_are_shown_with_the_chosen_one_first() -> None:

@@ -20,7 +20,8 @@ MODELS = ("conv", "residual", "masked", "memory")
 THREADS = (1, 2)
 SEEDS = (7, 8, 9)
 OF_SCORES = 1e-5
-"""Of scores of one model with ONNX Runtime, however they are batched: in the same unit."""
+"""Of scores of one model with ONNX Runtime, however they are batched: in standard deviations of
+normal scores."""
 _PICTURES, _EPOCHS, _SIDE = 200, 8, 32
 
 

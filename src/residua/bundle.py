@@ -57,8 +57,6 @@ CHECKSUMS = "SHA256SUMS"
 FILES = (MANIFEST, WEIGHTS, GRAPH, CALIBRATION)
 """What the checksums are of."""
 _REVISION_DIGITS = 12
-# Bytes that each may have: 20,000 epochs, 4 million calibration scores, and what protocol buffers
-# can hold. A file beyond is not read. The checksums, which are written last, stand last.
 LIMITS = {
     MANIFEST: 4_000_000,
     WEIGHTS: 2**31 - 1,
@@ -66,6 +64,8 @@ LIMITS = {
     CALIBRATION: 32_000_000,
     CHECKSUMS: 10_000,
 }
+"""Bytes that each file may have, the one written last standing last: 20,000 epochs, 4 million
+calibration scores, and what protocol buffers can hold. A file beyond is not read."""
 # What fits into 4 bytes; ONNX computes in it.
 _FLOAT32 = 4
 

@@ -151,13 +151,6 @@ def bundle_exists(location: Location) -> bool:
     return storage.exists(os.fspath(location)) if local is None else Path(local).exists()
 
 
-def quantiles_of(calibration_scores: NDArray[np.float64]) -> dict[str, float]:
-    """Return the quantiles of the calibration scores (n,) that a manifest holds, by their level."""
-    levels = (0.0, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1.0)
-    quantiles = np.quantile(calibration_scores, levels).tolist()
-    return {f"{level:g}": value for level, value in zip(levels, quantiles, strict=True)}
-
-
 def _complete(folder: Path, manifest: Manifest, calibration_scores: NDArray[np.float64]) -> None:
     """Add to weights and graph what makes a bundle of them."""
     np.savez(folder / CALIBRATION, scores=calibration_scores)

@@ -15,7 +15,6 @@ import torch
 from numpy.typing import NDArray
 from rich.console import Console
 
-from residua.bundle_writing import quantiles_of
 from residua.errors import (
     CannotResume,
     IdenticalImages,
@@ -29,7 +28,7 @@ from residua.graph import ScoringGraph
 from residua.images.preprocess import InputSpec
 from residua.images.source import ImageSource
 from residua.images.splits import HeldOut, holdout
-from residua.manifest import DataRecord, Manifest, ModelRecord
+from residua.manifest import DataRecord, Manifest, ModelRecord, quantiles_of
 from residua.material import Material, material_of
 from residua.models import package_of
 from residua.normality import calibrate, fitted_score, warn_if_confounded

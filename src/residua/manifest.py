@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from residua.features.record import BackboneRecord
@@ -100,9 +102,10 @@ class Manifest(BaseModel):
     interrupted: bool
     """Whether training was ended by Ctrl-C."""
     workers: int = 1
-    """Processes that shared training out; 1: one machine. As many give the same weights again."""
+    """Processes that shared training out, at its end; 1: one machine."""
     threads: int | None = None
-    """With which each computed, likewise. None: not noted, as before it was."""
+    """With which each computed, at the end. As many of both give the same weights again, unless the
+    fit was resumed, or a worker lost, with others. None: not noted."""
     threshold: Threshold
     """The limits of the verdict."""
     calibration_quantiles: dict[str, float]
@@ -119,3 +122,10 @@ class Manifest(BaseModel):
     """The network's error beside those of simple predictors."""
     recalibrated: RecalibrationRecord | None = None
     """How the threshold was fitted anew; None: it is that of the fit."""
+
+
+def quantiles_of(calibration_scores: NDArray[np.float64]) -> dict[str, float]:
+    """Return the quantiles of the calibration scores (n,) that a manifest holds, by their level."""
+    levels = (0.0, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1.0)
+    quantiles = np.quantile(calibration_scores, levels).tolist()
+    return {f"{level:g}": value for level, value in zip(levels, quantiles, strict=True)}

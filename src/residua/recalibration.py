@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from residua.bundle import Bundle, open_bundle
-from residua.bundle_writing import check_writable, quantiles_of, write_recalibrated
+from residua.bundle_writing import check_writable, write_recalibrated
 from residua.engines.base import Precision
 from residua.engines.registry import AUTO
 from residua.errors import (
@@ -30,7 +30,7 @@ from residua.errors import (
 from residua.images.decode import printable
 from residua.images.resolve import resolve_source
 from residua.images.source import ImageSource
-from residua.manifest import Manifest, RecalibrationRecord
+from residua.manifest import Manifest, RecalibrationRecord, quantiles_of
 from residua.runtime import BundleScorer
 from residua.scoring.thresholds import LabelledRule, Threshold, ThresholdRule, any_rule
 from residua.scoring.verdicts import MAPS_FOR_SCALE, Verdict, full_scale

@@ -150,7 +150,7 @@ def facts(manifest: Manifest) -> dict[str, str]:
         f"{data.calibration:,} calibration, {data.skipped:,} skipped",
         "training": f"{len(manifest.history)} epochs, best "
         f"{best[-1].epoch if best else '–'}, seed {manifest.seed}"
-        + f", {shared_out(manifest)}"
+        + f", {threads_and_workers(manifest)}"
         + (", ended by Ctrl-C" if manifest.interrupted else ""),
         "mean squared error": f"{checks.network_mse:.4g} on validation"
         + _beside(checks, features=features),
@@ -159,8 +159,8 @@ def facts(manifest: Manifest) -> dict[str, str]:
     }
 
 
-def shared_out(manifest: Manifest) -> str:
-    """Return among how many threads and workers training was shared out, in words."""
+def threads_and_workers(manifest: Manifest) -> str:
+    """Return with how many threads and workers a model was trained, in words."""
     if manifest.threads is None:
         return "threads not noted"
     threads = f"{manifest.threads} thread{'s' * (manifest.threads != 1)}"

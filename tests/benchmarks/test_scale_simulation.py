@@ -43,19 +43,27 @@ def test_equal_parts_on_calm_cores_take_rounds_of_one_part() -> None:
 
 
 def test_a_slow_driver_is_what_all_wait_for() -> None:
-    slow = replace(COSTS, naming=0.02, naming_row=0.01, handing=1.0)
+    slow = replace(COSTS, handing=10.0)
 
     outcome = simulate(TASK, slow, CALM)
 
-    assert outcome.hours * 3600 == pytest.approx(200 * (1_000 * 0.01 + 1) + 5.5)
+    assert outcome.hours * 3600 == pytest.approx(200 * 10 + 5.5)
     assert bounds(TASK, slow, CALM)[0] == (
-        "handing out parts, by the driver",
-        pytest.approx(200 * 11 / 3600),
+        "handing out parts, by the driver and Ray",
+        pytest.approx(2_000 / 3600),
     )
+
+
+def test_nobody_works_while_pictures_are_named() -> None:
+    named = replace(COSTS, naming=0.02, naming_row=0.01)
     files = replace(TASK, layout=SINGLE)
-    assert dict(bounds(files, slow, CALM))["handing out parts, by the driver"] == pytest.approx(
-        200 * 21 / 3600
-    )
+    calm = simulate(TASK, COSTS, CALM).hours
+    for task, seconds in ((TASK, 2_000), (files, 4_000)):
+        rest = simulate(task, COSTS, CALM).hours
+        assert simulate(task, named, CALM).hours - rest == pytest.approx(seconds / 3600)
+        found = dict(bounds(task, named, CALM))["naming pictures, by the driver"]
+        assert found == pytest.approx(seconds / 3600)
+    assert calm * 3600 == pytest.approx(55)
 
 
 def test_lost_nodes_cost_time_and_no_parts() -> None:

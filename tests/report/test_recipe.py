@@ -68,7 +68,7 @@ def test_settings_without_an_option_send_the_reader_to_python(manifest: Manifest
 def test_the_facts_hold_seed_versions_and_checksums(manifest: Manifest, bundle: Path) -> None:
     facts = recipe_of(manifest, bundle=bundle).facts
     assert facts["seed"] == "0"
-    assert facts["shared out"].startswith(f"{manifest.threads} thread")
+    assert facts["threads"].startswith(f"{manifest.threads} thread")
     assert facts["SHA-256 of the training pixels"] == manifest.data.fingerprint
     digest = hashlib.sha256((bundle / "SHA256SUMS").read_bytes()).hexdigest()
     assert digest in facts.values()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from reliability.hostile_bundles import files, graphs, manifests, numbers
+from reliability.hostile_bundles import arrays, files, graphs, manifests
 from reliability.hostile_bundles.case import KEPT, SECRET, Case, make, sign
 
-CASES: tuple[Case, ...] = (*files.CASES, *manifests.CASES, *numbers.CASES, *graphs.CASES)
+CASES: tuple[Case, ...] = (*files.CASES, *manifests.CASES, *arrays.CASES, *graphs.CASES)
 
 __all__ = ["CASES", "KEPT", "SECRET", "Case", "make", "sign"]

@@ -12,8 +12,8 @@ from residua.scoring.verdicts import batch_size_for
 
 # A part takes seconds, so that handing it over is nothing beside it and a lost one soon made up.
 _PIXELS_IN_PART = 1 << 24
-# Driver and Ray hand out some 140 parts a second, however many workers ask for them: from here on
-# parts grow with the workers.
+# Driver and Ray hand out some 125 parts a second (measured with two workers that do nothing): parts
+# double with twice as many workers, and so on.
 _WORKERS_FOR_SUCH_PARTS = 128
 # So that each worker gets several, and none waits long for the last one.
 _PARTS_A_WORKER = 8

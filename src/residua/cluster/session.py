@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from residua.cluster import authentication
 from residua.errors import ClusterUnavailable, ConfigurationError, MissingExtra
 from residua.images.parallel import usable_processors
 from residua.workspace import workspace
@@ -18,7 +19,6 @@ AUTO = "auto"
 """The cluster of this environment; where there is none, one that is made here for the while."""
 
 _LOG_LEVEL = "RAY_BACKEND_LOG_LEVEL"
-_AUTH_MODE = "RAY_AUTH_MODE"
 _SECONDS_TO_ANSWER = 5.0
 # What a gRPC server is greeted with, and what its answer begins with: HTTP/2's settings.
 _GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
@@ -74,7 +74,8 @@ def connected(address: str = AUTO, *, processors: int | None = None) -> Iterator
         connected to.
     ClusterUnavailable
         Nothing answers there within some seconds, what answers is no cluster, it runs other
-        versions of Ray or Python, or it asks for a token that is not given.
+        versions of Ray or Python, it asks for a token that Ray was not told to show, or takes none
+        where Ray was.
     """
     if processors is not None and processors < 1:
         raise ConfigurationError(f"processors is {processors}; wanted at least 1")
@@ -85,13 +86,13 @@ def connected(address: str = AUTO, *, processors: int | None = None) -> Iterator
     found = _address_here() if address == AUTO else address
     if found is None:
         with (
-            _authentication_as_before(),
+            authentication.throwaway_token(ray),
             _started(ray, processors or usable_processors()) as session,
         ):
             yield session
         return
     _require_answer(found, given=address)
-    with _authentication_as_before():
+    with authentication.as_before(ray):
         way = _way_to(ray, found)
         try:
             with _without("RAY_ADDRESS"):  # which Ray prefers to its note
@@ -100,6 +101,7 @@ def connected(address: str = AUTO, *, processors: int | None = None) -> Iterator
             _forget(ray)
             raise _refused(found, error) from error
         try:
+            _require_joined(ray, found)
             yield Session(found, started_here=False)
         finally:
             _forget(ray)
@@ -203,6 +205,16 @@ def _started(ray: Any, processors: int) -> Iterator[Session]:
             _forget(ray)
 
 
+def _require_joined(ray: Any, address: str) -> None:
+    """Refuse another cluster than was meant: "auto" leads to the one that Ray finds running."""
+    joined = str(ray.get_runtime_context().gcs_address)
+    if _host_and_port(joined) != _host_and_port(address):
+        raise ClusterUnavailable(
+            f"Ray connected to {joined} and not to {address}; set RAY_AUTH_MODE=token, and it "
+            f"takes the address as it is"
+        )
+
+
 def _address_here() -> str | None:
     """Return the cluster of this environment: RAY_ADDRESS, or what ``ray start`` made here."""
     named = os.environ.get("RAY_ADDRESS")
@@ -218,50 +230,28 @@ def _address_here() -> str | None:
 def _way_to(ray: Any, address: str) -> str:
     """Return what Ray is to be given for an address: "auto" where it is to show a token.
 
-    Ray shows this user's token to no cluster but one of this machine whose note it finds by itself,
-    and one that wants none cannot work with a driver that shows it.
+    Ray shows a token to no address that it is given, unless it is told to show it; and to whatever
+    cluster it finds by itself, though one that asks for none cannot work with who shows one.
     """
     from ray._private.utils import read_ray_address
 
-    if not _asks_for_token(ray, address):
+    told = authentication.mode()
+    host, port = _host_and_port(address)
+    with _silent():
+        asks = authentication.asks_for_token(ray, f"{host}:{port}")
+    if told == authentication.WITH_TOKEN and not asks:
+        raise ClusterUnavailable(
+            f"the cluster at {address} takes no token, and RAY_AUTH_MODE says to show one; unset it"
+        )
+    if not asks or told == authentication.WITH_TOKEN:
         return address
     noted = read_ray_address()
-    if noted and _host_and_port(str(noted)) == _host_and_port(address):
+    if told is None and noted and _host_and_port(str(noted)) == (host, port):
         return AUTO
     raise ClusterUnavailable(
         f"the cluster at {address} asks for a token: set RAY_AUTH_MODE=token, and have its token "
         f"in ~/.ray/auth_token, or in a file that RAY_AUTH_TOKEN_PATH names"
     )
-
-
-def _asks_for_token(ray: Any, address: str) -> bool:
-    refusal = getattr(ray.exceptions, "AuthenticationError", None)
-    if refusal is None:  # a Ray that knows no tokens
-        return False
-    host, port = _host_and_port(address)
-    try:
-        with _silent():
-            ray._raylet.GcsClient(address=f"{host}:{port}")
-    except refusal:
-        return True
-    except Exception:  # what else is wrong is told when it is connected to
-        return False
-    return False
-
-
-@contextlib.contextmanager
-def _authentication_as_before() -> Iterator[None]:
-    """Have Ray's way of authentication, which it may change for a cluster, be that of before."""
-    mode = os.environ.get(_AUTH_MODE)
-    try:
-        yield
-    finally:
-        if os.environ.get(_AUTH_MODE) != mode:
-            if mode is None:
-                del os.environ[_AUTH_MODE]
-            else:
-                os.environ[_AUTH_MODE] = mode
-            ray_package()._raylet.Config.initialize("")
 
 
 @contextlib.contextmanager

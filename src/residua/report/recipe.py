@@ -14,7 +14,7 @@ from residua.catalogue import DEFAULT_MODEL
 from residua.manifest import Manifest
 from residua.report.sections import Section, TableBlock, TextBlock
 from residua.storage import Location, joined, local_copy, name_of
-from residua.summary import shared_out
+from residua.summary import threads_and_workers
 
 _TRAINING = "TRUSTED_PICTURES"
 _SEEN = "PICTURES"
@@ -141,8 +141,8 @@ def recipe_section(recipe: Recipe) -> Section:
     return Section(
         "recipe",
         "Recipe",
-        "The same pictures, settings, seed and number of threads (the variable OMP_NUM_THREADS) "
-        "give the same model on the same machine; otherwise it is as another seed's would be.",
+        "The same pictures, settings, seed, threads (the variable OMP_NUM_THREADS) and workers "
+        "give the same model on the same machine; otherwise its scores differ a little.",
         [
             TextBlock(recipe.command, "code", "On the command line"),
             TextBlock(recipe.python, "code", "In Python"),
@@ -196,7 +196,7 @@ def _facts(manifest: Manifest, bundle: Location | None) -> dict[str, str]:
     facts = {
         "made": f"{manifest.created:%Y-%m-%d %H:%M} UTC",
         "seed": str(manifest.seed),
-        "shared out": shared_out(manifest),
+        "threads": threads_and_workers(manifest),
         "pictures": f"{data.training:,} training, {data.validation:,} validation, "
         f"{data.calibration:,} calibration, {data.skipped:,} skipped",
         "SHA-256 of the training pixels": data.fingerprint,

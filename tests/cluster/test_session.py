@@ -172,9 +172,11 @@ def guarded(tmp_path: Path) -> Iterator[tuple[str, dict[str, str]]]:
         finally:
             started.terminate()
             try:
-                started.communicate(timeout=30)
+                started.wait(30)
             except subprocess.TimeoutExpired:
                 started.kill()
+                started.wait()
+            started.stdout.close()  # which what it has started may hold open
 
 
 def _connecting(environment: dict[str, str], *addresses: str) -> subprocess.CompletedProcess[str]:

@@ -143,11 +143,11 @@ class Costs(NamedTuple):
         from residua.bundle import open_bundle
 
         pictures = sum(answer.scored + answer.failed for answer in answers)
-        size = part_size_for(len(os.listdir(folder)), open_bundle(bundle).manifest.input, 2)  # noqa: PTH208
+        sizes = [file.stat().st_size for file in folder.iterdir()]
+        size = part_size_for(len(sizes), open_bundle(bundle).manifest.input, 2)
         naming, named = named_in(folder, size)
         naming_row, _ = named_in(in_parquet(folder, out.parent / "rows"), size)
         written = sum(file.stat().st_size for file in out.glob("part-*"))
-        sizes = [file.stat().st_size for file in folder.iterdir()]
         reading = sum(answer.seconds_reading for answer in answers)
         computing = sum(answer.seconds_computing for answer in answers)
         total = sum(answer.seconds for answer in answers)

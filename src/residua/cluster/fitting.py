@@ -166,16 +166,17 @@ def _fit(
                 checkpoint=state.checkpoint(attempt),
                 conductor=None,
             )
-            brought.append(train_there(job, state, place, console))
+            trained = train_there(job, state, place, console)
+            brought.append(trained)
             model = prepared.material.build().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-            weights = brought[-1].weights
+            weights = trained.weights
             model.load_state_dict({name: torch.tensor(value) for name, value in weights.items()})
             return Learned(
                 model.eval(),
-                brought[-1].history,
-                brought[-1].interrupted,
-                brought[-1].threads,
-                brought[-1].workers,
+                trained.history,
+                trained.interrupted,
+                trained.threads,
+                trained.workers,
             )
 
         result = train(
